@@ -1,0 +1,49 @@
+package layout
+
+import (
+	"encoding/binary"
+	"strings"
+	"sync/atomic"
+	"unicode"
+	"unicode/utf8"
+)
+
+// StoreText writes s into words, cut to fit at a rune boundary and padded with
+// zeroes. Readers that look while it is written may see a mixture of old and new.
+func StoreText(words []atomic.Uint64, s string) {
+	size := len(words) * 8
+	if len(s) > size {
+		s = s[:size]
+		for len(s) > 0 && !utf8.ValidString(s) {
+			s = s[:len(s)-1]
+		}
+	}
+	buf := make([]byte, size)
+	copy(buf, s)
+	for i := range words {
+		words[i].Store(binary.LittleEndian.Uint64(buf[i*8:]))
+	}
+}
+
+// LoadText reads the text in words up to the first zero byte. What is not
+// printable UTF-8 is replaced: the text came from another process and goes to
+// somebody's terminal.
+func LoadText(words []atomic.Uint64) string {
+	buf := make([]byte, 0, len(words)*8)
+	for i := range words {
+		buf = binary.LittleEndian.AppendUint64(buf, words[i].Load())
+	}
+	return CleanText(buf)
+}
+
+// CleanText returns buf up to its first zero byte with everything that is not
+// printable replaced.
+func CleanText(buf []byte) string {
+	s, _, _ := strings.Cut(string(buf), "\x00")
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
