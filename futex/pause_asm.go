@@ -1,0 +1,6 @@
+//go:build amd64 || arm64
+
+package futex
+
+//go:noescape
+func pause(n int)

@@ -1,0 +1,111 @@
+package futex
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Operations of futex(2), without FUTEX_PRIVATE_FLAG.
+const (
+	opWake       = 1
+	opWaitBitset = 9
+	matchAny     = 0xffffffff
+)
+
+// ErrTimeout says that the deadline of a wait passed.
+var ErrTimeout = errors.New("futex: deadline passed")
+
+// Wait sleeps while *w is val, until somebody wakes it or the deadline passes. It
+// returns nil when it was woken, when *w is not val, and sometimes for no reason:
+// the caller checks its condition again. ErrTimeout says that the deadline passed.
+// Other errors mean that w is not memory that can be slept on (it was unmapped or
+// truncated). The sleep costs no P: the scheduler takes it back.
+func Wait(w *atomic.Uint32, val uint32, until Deadline) error {
+	var ts *unix.Timespec
+	if until != Never {
+		t := unix.NsecToTimespec(int64(until))
+		ts = &t
+	}
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w)), opWaitBitset,
+			uintptr(val), uintptr(unsafe.Pointer(ts)), 0, matchAny)
+		switch errno {
+		case 0, unix.EAGAIN:
+			return nil
+		case unix.EINTR:
+			if w.Load() != val { // sync: seq
+				return nil
+			}
+		case unix.ETIMEDOUT:
+			return ErrTimeout
+		default:
+			return fmt.Errorf("futex wait: %w", errno)
+		}
+	}
+}
+
+// Wake wakes up to n sleepers of w in all processes and returns how many.
+func Wake(w *atomic.Uint32, n int) int {
+	n = min(n, math.MaxInt32)
+	woken, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w)), opWake,
+		uintptr(n), 0, 0, 0)
+	if errno != 0 {
+		return 0 // only memory that is gone, and then nobody sleeps on it
+	}
+	return int(woken)
+}
+
+// WakeAll wakes every sleeper of w in all processes.
+func WakeAll(w *atomic.Uint32) int { return Wake(w, math.MaxInt32) }
+
+// waitv is struct futex_waitv of the kernel.
+type waitv struct {
+	val      uint64
+	uaddr    uint64
+	flags    uint32
+	reserved uint32
+}
+
+const (
+	sysWaitv = 449
+	size32   = 2 // FUTEX2_SIZE_U32, shared
+)
+
+// waitVector sleeps on all words at once by futex_waitv.
+func waitVector(words []Word, until Deadline) (int, error) {
+	var buf [MaxWords]waitv
+	vec := buf[:len(words)]
+	for i, w := range words {
+		vec[i] = waitv{
+			val: uint64(w.Val), uaddr: uint64(uintptr(unsafe.Pointer(w.W))), flags: size32,
+		}
+	}
+	var ts *unix.Timespec
+	if until != Never {
+		t := unix.NsecToTimespec(int64(until))
+		ts = &t
+	}
+	for {
+		n, _, errno := unix.Syscall6(sysWaitv, uintptr(unsafe.Pointer(&vec[0])), uintptr(len(vec)),
+			0, uintptr(unsafe.Pointer(ts)), unix.CLOCK_MONOTONIC, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EAGAIN:
+			return changed(words), nil
+		case unix.EINTR:
+			if i := changed(words); i >= 0 {
+				return i, nil
+			}
+		case unix.ETIMEDOUT:
+			return -1, ErrTimeout
+		default:
+			return -1, errno
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package futex
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Word is one of several words to sleep on, with the value it is expected to have.
+type Word struct {
+	W   *atomic.Uint32
+	Val uint32
+}
+
+// MaxWords is how many words WaitAny takes: the kernel's limit.
+const MaxWords = 128
+
+// vectored says whether futex_waitv works here: old kernels answer ENOSYS, seccomp
+// profiles that do not know it EPERM.
+var vectored atomic.Int32
+
+const (
+	vectorUnknown int32 = iota
+	vectorYes
+	vectorNo
+)
+
+// Vectored reports whether WaitAny uses futex_waitv, after its first use, and true
+// before it.
+func Vectored() bool { return vectored.Load() != vectorNo }
+
+// WaitAny sleeps until one of the words changes or is woken, or the deadline passes.
+// It returns the index of a word to look at, or -1 if it does not know which; like
+// Wait it may return for no reason. ErrTimeout says that the deadline passed. Where
+// futex_waitv is missing, one goroutine for each word sleeps instead.
+func WaitAny(words []Word, until Deadline) (int, error) {
+	if len(words) == 0 || len(words) > MaxWords {
+		return -1, fmt.Errorf("futex: cannot wait on %d words, want 1 to %d", len(words), MaxWords)
+	}
+	if vectored.Load() != vectorNo {
+		i, err := waitVector(words, until)
+		if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
+			vectored.CompareAndSwap(vectorUnknown, vectorYes)
+			if err != nil && !errors.Is(err, ErrTimeout) {
+				err = fmt.Errorf("futex wait on %d words: %w", len(words), err)
+			}
+			return i, err
+		}
+		vectored.Store(vectorNo)
+	}
+	return waitEach(words, until)
+}
+
+// changed returns the first word that no longer has its value, or -1.
+func changed(words []Word) int {
+	for i, w := range words {
+		if w.W.Load() != w.Val { // sync: seq
+			return i
+		}
+	}
+	return -1
+}
+
+// waitEach sleeps on each word in a goroutine of its own. The first that ends bumps
+// the other words, which ends the others; sleepers elsewhere wake for nothing and
+// check again.
+func waitEach(words []Word, until Deadline) (int, error) {
+	type result struct {
+		index int
+		err   error
+	}
+	results := make(chan result, len(words))
+	for i, w := range words {
+		go func() { results <- result{i, Wait(w.W, w.Val, until)} }()
+	}
+	first := <-results
+	for i, w := range words {
+		if i != first.index && w.W.Load() == w.Val { // sync: seq
+			w.W.Add(1) // sync: seq
+			WakeAll(w.W)
+		}
+	}
+	for range len(words) - 1 {
+		if r := <-results; first.err != nil && r.err == nil {
+			first = r
+		}
+	}
+	if first.err != nil {
+		return -1, first.err
+	}
+	return first.index, nil
+}
