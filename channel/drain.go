@@ -1,0 +1,192 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"shmring/futex"
+	"shmring/internal/fault"
+	"shmring/internal/layout"
+	"shmring/state"
+)
+
+// Progress says how far a drain is.
+type Progress struct {
+	Left     uint64        // slots reserved or full and not released
+	Done     uint64        // slots released since the drain began
+	Elapsed  time.Duration // since the drain began
+	Receiver string        // who has to receive, in words, and what it does
+	Living   bool          // that receiver lives
+}
+
+// Drain seals the channel and waits until every message was received and released.
+// It calls progress, if not nil, at the start, whenever the head moves and at the
+// end, from this goroutine. If messages are left and no receiver lives, it does not
+// wait but returns ErrPeerDead: the channel stays sealed, its messages stay for the
+// next receiver, and Drain may be called again.
+func (ch *Channel) Drain(ctx context.Context, progress func(Progress)) error {
+	if err := ch.enter(); err != nil {
+		return ch.closedError("drain")
+	}
+	defer ch.leave()
+	if err := ch.withLock(ctx, "drain", func() error { return ch.sealLocked("drain") }); err != nil {
+		return err
+	}
+	return ch.fail("drain", ch.awaitEmpty(ctx, progress, false))
+}
+
+// awaitEmpty waits for published head = tail of a sealed ring. With patient it waits
+// for a receiver to come even if none lives.
+func (ch *Channel) awaitEmpty(ctx context.Context, progress func(Progress), patient bool) error {
+	d := drainer{ch: ch, progress: progress, began: time.Now(), patient: patient}
+	place, err := ch.claimFree(ch.placesFor(layout.RoleController), layout.RoleController)
+	d.place, d.seated = place, err == nil
+	if err != nil && !errors.Is(err, ErrBusy) {
+		return err
+	}
+	stop := ch.wakeOnCancel(ctx, &ch.ctl.Space)
+	if d.seated {
+		ch.space.Enter(place)
+		ch.view.Participants[place].WaitNs.Store(nowNs())
+		ch.view.Participants[place].WaitFor.Store(layout.WaitDrain)
+	}
+	err = d.run(ctx)
+	stop()
+	if d.seated {
+		ch.space.Leave(place)
+		if uerr := ch.unclaim(place); err == nil {
+			err = uerr
+		}
+	}
+	return err
+}
+
+// A drainer is one running wait for the end of a sealed ring.
+type drainer struct {
+	ch       *Channel
+	progress func(Progress)
+	began    time.Time
+	place    int
+	seated   bool // holds a place, so a waiting bit; else it looks in slices
+	patient  bool
+	first    uint64
+	last     uint64
+	told     bool
+}
+
+// unseatedSlice is how often a drain looks that found no free place to wait at.
+const unseatedSlice = 10 * time.Millisecond
+
+func (d *drainer) run(ctx context.Context) error {
+	ch := d.ch
+	for {
+		fault.Point("channel.drain.look")
+		seq := futex.Sample(&ch.ctl.Space) // sync: space-seq
+		done, err := d.look(ctx)
+		if done || err != nil {
+			return err
+		}
+		slice := longSlice
+		if !d.seated {
+			slice = unseatedSlice
+		}
+		err = futex.Wait(&ch.ctl.Space.Seq, seq, ch.slice(ctx, slice))
+		if errors.Is(err, futex.ErrTimeout) {
+			if deadlinePassed(ctx) {
+				return ch.deadline(ctx, d.stuck())
+			}
+			if d.seated {
+				ch.look(true)
+			}
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// look reports whether the ring is drained, and tells progress.
+func (d *drainer) look(ctx context.Context) (bool, error) {
+	ch := d.ch
+	switch {
+	case ch.isClosed():
+		return true, ErrClosed
+	case ctx.Err() != nil:
+		return true, ch.ended(ctx, d.stuck())
+	}
+	ch.publishOwn()
+	left, err := ch.ring.Depth()
+	if err != nil {
+		return true, ch.poison(err)
+	}
+	w := ch.state.Load()
+	living := ch.present(layout.PlaceReceiver)
+	d.tell(left, living)
+	switch {
+	case left == 0 && ch.ring.Sealed():
+		return true, nil
+	case w.State() == state.Active || w.State() == state.Recovering:
+		if !ch.repair() && ch.state.Load().State() == state.Active && !ch.ring.Sealed() {
+			return true, fmt.Errorf("%w: the drain was rolled back (%s)", ErrState, ch.state.Reason())
+		}
+	case w.Forced():
+		return true, fmt.Errorf("%w: somebody forced the close", ErrClosed)
+	case ch.orphaned.Load():
+		return true, ErrOrphaned
+	case !living && !d.patient:
+		return true, ch.noReceiver(left)
+	}
+	return false, nil
+}
+
+// noReceiver is the error of a drain that nobody is there to do.
+func (ch *Channel) noReceiver(left uint64) error {
+	row := &ch.view.Participants[layout.PlaceReceiver]
+	var err error = &PeerError{Role: layout.RoleReceiver}
+	if dead := row.Dead.Load(); dead != 0 { // sync: death
+		err = ch.peerError(row, dead)
+	}
+	return fmt.Errorf("%w; %d slots are left for the next receiver", err, left)
+}
+
+func (d *drainer) tell(left uint64, living bool) {
+	if !d.told {
+		d.first = left
+	}
+	if d.progress == nil || d.told && d.last == left {
+		d.last, d.told = left, true
+		return
+	}
+	d.last, d.told = left, true
+	d.progress(Progress{
+		Left: left, Done: d.first - min(left, d.first), Elapsed: time.Since(d.began),
+		Receiver: d.ch.whyReceiver(d.began), Living: living,
+	})
+}
+
+func (d *drainer) stuck() string {
+	left, err := d.ch.ring.Depth()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d slots not drained; %s", left, d.ch.whyReceiver(d.began))
+}
+
+// publishOwn publishes the head of a receiver of this very attachment, which may
+// hold releases back.
+func (ch *Channel) publishOwn() {
+	ch.mu.Lock()
+	rx := ch.receiver
+	ch.mu.Unlock()
+	if rx == nil {
+		return
+	}
+	rx.gate.mu.Lock()
+	if !rx.gone {
+		rx.cons.Flush()
+	}
+	rx.gate.mu.Unlock()
+}

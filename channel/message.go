@@ -1,0 +1,67 @@
+package channel
+
+import (
+	"bytes"
+	"time"
+)
+
+// A Message is one received message, in place in shared memory. It is valid until
+// Release, which may come from any goroutine and in any order. Until then its room
+// in the ring stays taken. Against a sender that is hostile, not only broken, use
+// RecvAppend or Clone: it could change the bytes while they are read.
+type Message struct {
+	rx          *Receiver
+	buf         []byte
+	pos         uint64
+	sentNs      int64
+	redelivered bool
+}
+
+// Bytes returns the payload in shared memory, valid until Release.
+func (m Message) Bytes() []byte { return m.buf }
+
+// Clone returns a private copy of the payload.
+func (m Message) Clone() []byte { return bytes.Clone(m.buf) }
+
+// Redelivered reports that a receiver that died may have been given this message.
+func (m Message) Redelivered() bool { return m.redelivered }
+
+// Position returns the message's place in the order of the channel. It grows by at
+// least one from message to message and starts anew with each receiver's attachment.
+func (m Message) Position() uint64 { return m.pos }
+
+// Sent returns when the message was committed, or the zero time if the channel was
+// created without Options.Timestamps.
+func (m Message) Sent() time.Time {
+	if m.sentNs == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, m.sentNs)
+}
+
+// Release gives the message's room back. A second Release does nothing. If the
+// receiver was closed and this was the last message it held, Release completes the
+// close.
+func (m Message) Release() {
+	rx := m.rx
+	if rx == nil {
+		return
+	}
+	rx.gate.mu.Lock()
+	if rx.gone || !rx.cons.Release(m.pos) {
+		rx.gate.mu.Unlock()
+		return
+	}
+	if rx.shown != 0 && rx.cons.Held() == 0 {
+		rx.showHeld(0)
+	}
+	if !rx.gate.closed || rx.gate.running || rx.held() > 0 {
+		rx.gate.mu.Unlock()
+		return
+	}
+	rx.gone = true
+	rx.gate.mu.Unlock()
+	if err := rx.release(); err != nil {
+		rx.ch.logWarn("complete the close of a receiver", err)
+	}
+}

@@ -1,0 +1,180 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"shmring/internal/layout"
+	"shmring/shm"
+	"shmring/state"
+)
+
+// OpenOrCreate attaches to the channel of that name or creates it. What it finds
+// decides:
+//
+//	nobody is there             create
+//	somebody is attached        open; other geometry: ErrLayout naming both
+//	unattached, ACTIVE          take over, unread messages kept
+//	unattached, being drained   open if messages are unread and nobody forced it
+//	unattached, anything else   replace; Channel.Replaced says why
+//
+// A segment that nobody is attached to is repaired first: it is what a killed
+// process left behind.
+func OpenOrCreate(ctx context.Context, name string, o Options) (*Channel, error) {
+	if o.Nameless || o.ReadOnly {
+		return nil, openError("open", name, fmt.Errorf(
+			"%w: OpenOrCreate is for named channels, read-write", fs.ErrInvalid))
+	}
+	why := ""
+	for {
+		ch, err := openOnceOr(ctx, name, o, &why)
+		if err == nil {
+			if ch.replaced = why; why != "" {
+				ch.logWarn("replaced a segment", errors.New(why))
+			}
+			return ch, nil
+		}
+		if !errors.Is(err, errAgain) {
+			return nil, openError("open", name, err)
+		}
+		if ctx.Err() != nil {
+			return nil, openError("open", name, context.Cause(ctx))
+		}
+	}
+}
+
+// errAgain asks for another round: the name changed hands between two steps.
+var errAgain = errors.New("again")
+
+func openOnceOr(ctx context.Context, name string, o Options, why *string) (*Channel, error) {
+	p, err := o.params()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", shm.ErrLayout, err)
+	}
+	seg, err := shm.Open(ctx, shm.OpenOptions{Dir: o.Dir, Name: name, AllowUIDs: o.AllowUIDs})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		ch, err := create(ctx, name, o)
+		if errors.Is(err, fs.ErrExist) {
+			return nil, errAgain
+		}
+		return ch, err
+	case errors.Is(err, shm.ErrLayout):
+		if rerr := shm.RemoveForeign(ctx, o.Dir, name); rerr != nil {
+			return nil, errors.Join(err, rerr)
+		}
+		*why = err.Error()
+		return nil, errAgain
+	case err != nil:
+		return nil, err
+	}
+	return adopt(ctx, seg, p, o, why)
+}
+
+// adopt decides what becomes of an existing segment, under its control lock.
+func adopt(
+	ctx context.Context, seg *shm.Segment, p layout.Params, o Options, why *string,
+) (*Channel, error) {
+	ch, err := newChannel(seg, o.OpenOptions)
+	if err != nil {
+		return nil, errors.Join(err, leaveSegment(ctx, seg, keepFile))
+	}
+	verdict, err := ch.judge(ctx, p)
+	if err == nil && verdict == "" {
+		ch.start()
+		return ch, nil
+	}
+	if lerr := seg.Detach(ctx, func() bool { return false }); err == nil {
+		err = lerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	*why = verdict
+	return nil, errAgain
+}
+
+// judge returns "" if the segment is to be used, or why it was unlinked.
+func (ch *Channel) judge(ctx context.Context, want layout.Params) (string, error) {
+	release, err := ch.seg.Control(ctx, "open or create")
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	alone, err := ch.seg.TryExclusive()
+	if err != nil {
+		return "", err
+	}
+	if alone {
+		defer func() { _ = ch.seg.Downgrade() }() // ours already: cannot fail for want of a lock
+	}
+	var verdict string
+	err = ch.seg.Guard(func() error {
+		ch.settleDead()
+		ch.repairLocked()
+		var err error
+		verdict, err = ch.verdict(alone, want)
+		return err
+	})
+	if err == nil && verdict != "" {
+		err = ch.seg.Unlink()
+	}
+	return verdict, err
+}
+
+// verdict is the table of OpenOrCreate.
+func (ch *Channel) verdict(alone bool, want layout.Params) (string, error) {
+	w := ch.state.Load()
+	if w.State() == state.Closed {
+		return "the channel was shut down", nil
+	}
+	other := mismatch(ch.view.Params, want)
+	if !alone {
+		return "", other
+	}
+	unread, err := ch.ring.Unread()
+	switch {
+	case !ch.seg.SameBoot():
+		return "it was created before the last boot", nil
+	case err != nil:
+		return "it was damaged: " + err.Error(), nil
+	case w.State() == state.Active && other == nil:
+		return "", nil
+	case w.State() == state.Active && unread > 0:
+		return "", fmt.Errorf("%w; %d messages are unread: receive them or remove it", other, unread)
+	case w.State() == state.Active:
+		return other.Error(), nil
+	case (w.State() == state.Draining || w.State() == state.Closing) && unread > 0 && !w.Forced():
+		return "", other
+	}
+	return fmt.Sprintf("it was left in state %s with %d unread messages", w.State(), unread), nil
+}
+
+// mismatch compares what is there with what is asked for.
+func mismatch(have, want layout.Params) error {
+	have.Options &^= layout.OptPersistent // whoever created it decided on its lifetime
+	want.Options &^= layout.OptPersistent
+	if have == want {
+		return nil
+	}
+	return fmt.Errorf("%w: the existing channel has %s, wanted %s",
+		shm.ErrLayout, describe(have), describe(want))
+}
+
+func describe(p layout.Params) string {
+	kind := "MPSC"
+	if p.RingKind == layout.RingSPSC {
+		kind = "SPSC"
+	}
+	text := fmt.Sprintf("%s %d slots × %d B, arena %d B, %d participants",
+		kind, p.SlotCount, p.SlotSize, p.ArenaSize, p.MaxParticipants)
+	if p.Options&layout.OptChecksums != 0 {
+		text += ", checksums"
+	}
+	if p.Options&layout.OptTimestamps != 0 {
+		text += ", timestamps"
+	}
+	return text
+}

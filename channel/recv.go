@@ -1,0 +1,177 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"shmring/ring"
+)
+
+// Recv returns the next message in place. It waits while there is none; ctx ends
+// that. The message must be released.
+//
+// The end is io.EOF, returned bare: the channel is sealed and everything accepted
+// was delivered. Other errors: ErrClosed for a closed receiver or, as a
+// *DiscardedError, a forced close; ErrPeerDead once for a sender that died, when no
+// other sender lives and all its messages were delivered; ErrState, ErrCorrupt,
+// ErrOrphaned, or the context's cause.
+func (rx *Receiver) Recv(ctx context.Context) (Message, error) {
+	if err := rx.gate.enter(ctx); err != nil {
+		return Message{}, rx.ch.fail("recv", err)
+	}
+	err := rx.take(ctx)
+	if err != nil {
+		rx.gate.leave()
+		return Message{}, rx.end("recv", err)
+	}
+	m := rx.handOut()
+	rx.gate.leave()
+	return m, nil
+}
+
+// TryRecv is Recv that never waits: ErrEmpty if there is no message, ErrBusy beside
+// another goroutine's call.
+func (rx *Receiver) TryRecv() (Message, error) {
+	if err := rx.gate.tryEnter(); err != nil {
+		return Message{}, rx.ch.fail("recv", err)
+	}
+	defer rx.gate.leave()
+	switch err := rx.step(true); {
+	case err == nil:
+		return rx.handOut(), nil
+	case isWait(err):
+		return Message{}, rx.empty
+	default:
+		return Message{}, rx.end("recv", err)
+	}
+}
+
+// RecvAppend appends the next message to dst and releases it before it returns: a
+// message is lost with its receiver, never delivered twice. It waits like Recv.
+func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) {
+	if err := rx.gate.enter(ctx); err != nil {
+		return dst, rx.ch.fail("recv", err)
+	}
+	defer rx.gate.leave()
+	if err := rx.take(ctx); err != nil {
+		return dst, rx.end("recv", err)
+	}
+	m := rx.handOut()
+	err := rx.guarded(func() { dst = append(dst, m.buf...) })
+	rx.cons.Release(m.pos)
+	rx.cons.Publish()
+	return dst, rx.ch.fail("recv", err)
+}
+
+// guarded runs f, with faults turned into ErrFault if the caller asked for that.
+func (rx *Receiver) guarded(f func()) error {
+	if !rx.ch.opts.Guard {
+		f()
+		return nil
+	}
+	return rx.ch.seg.Guard(func() error { f(); return nil })
+}
+
+// RecvBatch fills dst with the messages that are there and returns how many. It
+// waits for the first only. Each message must be released.
+func (rx *Receiver) RecvBatch(ctx context.Context, dst []Message) (int, error) {
+	if len(dst) == 0 {
+		return 0, nil
+	}
+	if err := rx.gate.enter(ctx); err != nil {
+		return 0, rx.ch.fail("recv", err)
+	}
+	defer rx.gate.leave()
+	if err := rx.take(ctx); err != nil {
+		return 0, rx.end("recv", err)
+	}
+	dst[0] = rx.handOut()
+	n := 1
+	for n < len(dst) && rx.cons.Ready() && !rx.ch.state.Load().Forced() {
+		if rx.next() != nil {
+			break // the next call meets the same and reports it
+		}
+		dst[n] = rx.handOut()
+		n++
+	}
+	return n, nil
+}
+
+// Messages iterates over the messages until the end of the channel. Each is valid
+// until the next iteration and is released by the loop. io.EOF ends the loop
+// silently; another error is yielded once and ends it too.
+func (rx *Receiver) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			m, err := rx.Recv(ctx)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(Message{}, err)
+				return
+			}
+			if !rx.yield(m, yield) {
+				return
+			}
+		}
+	}
+}
+
+// yield hands one message to the loop body and releases it, also on a panic.
+func (rx *Receiver) yield(m Message, yield func(Message, error) bool) bool {
+	defer m.Release()
+	return yield(m, nil)
+}
+
+// take makes rx.item the next message, waiting for it. The gate is held.
+func (rx *Receiver) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return rx.ch.ended(ctx, "")
+	}
+	err := rx.step(false)
+	if err != nil && isWait(err) {
+		return rx.wait(ctx)
+	}
+	return err
+}
+
+// handOut makes a Message of rx.item.
+func (rx *Receiver) handOut() Message {
+	rx.kept = false
+	return Message{
+		rx: rx, buf: rx.item.Bytes, pos: rx.item.Pos, sentNs: rx.item.SentNs,
+		redelivered: rx.item.Redelivered,
+	}
+}
+
+// next is one attempt at the ring, guarded if the caller asked for that.
+func (rx *Receiver) next() error {
+	if rx.ch.opts.Guard {
+		return rx.ch.seg.Guard(func() error { return rx.nextBare() })
+	}
+	return rx.nextBare()
+}
+
+func (rx *Receiver) nextBare() error {
+	err := rx.cons.Next(&rx.item)
+	if err == nil {
+		rx.ch.token.Acquire()
+	}
+	return err
+}
+
+// end wraps an error, except io.EOF.
+func (rx *Receiver) end(op string, err error) error {
+	if err == io.EOF { //nolint:errorlint // our own, never wrapped before this
+		return err
+	}
+	return rx.ch.fail(op, err)
+}
+
+// isWait reports whether the ring has nothing for now.
+func isWait(err error) bool {
+	return err == ring.ErrEmpty || err == ring.ErrHole //nolint:errorlint // bare sentinels
+}

@@ -1,0 +1,168 @@
+package channel
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"shmring/internal/layout"
+	"shmring/ring"
+	"shmring/state"
+)
+
+// step is one look at everything a receiver may find, without waiting. It fills
+// rx.item and returns nil, or returns ring.ErrEmpty or ring.ErrHole if there is
+// nothing for now, or the error to report. With scan, a hole in front is settled if
+// its owner is dead. The gate is held.
+func (rx *Receiver) step(scan bool) error {
+	switch {
+	case rx.kept:
+		return nil
+	case rx.fault != nil:
+		err := rx.fault
+		rx.fault = nil
+		return err
+	case rx.final != nil:
+		return rx.final
+	}
+	w := rx.ch.state.Load()
+	if w.Forced() {
+		return rx.forced()
+	}
+	for {
+		err := rx.next()
+		switch err { //nolint:errorlint // the ring returns its sentinels bare
+		case nil:
+			return nil
+		case ring.ErrHole:
+			if !scan {
+				return err
+			}
+			owner, serr := rx.cons.Skip(rx.ch.alive)
+			if serr != nil {
+				return rx.ch.poison(serr)
+			}
+			if owner >= 0 {
+				return err
+			}
+			continue
+		case ring.ErrEmpty:
+			if err := rx.nothing(); err != errAgain { //nolint:errorlint // our own
+				return err
+			}
+			continue
+		case ring.ErrEnd:
+			return rx.sealedAndEmpty()
+		}
+		return rx.ch.poison(err)
+	}
+}
+
+// nothing says why there is no message: a death to report, or just nothing yet. It
+// returns errAgain if a message came before the death that it found.
+func (rx *Receiver) nothing() error {
+	if rx.ch.orphaned.Load() {
+		return ErrOrphaned
+	}
+	seq := rx.ch.ctl.Membership.Seq.Load() // sync: membership
+	if seq == rx.memberSeq {
+		return ring.ErrEmpty
+	}
+	dead := rx.deadSender()
+	switch {
+	case dead == nil:
+		rx.memberSeq = seq
+		return ring.ErrEmpty
+	case rx.cons.Len() > 0:
+		return errAgain // all its data first
+	}
+	number := dead.Dead.Load() // sync: death
+	err := rx.ch.peerError(dead, number)
+	dead.Dead.CompareAndSwap(number, 0) // sync: death
+	return err                          // memberSeq stays: there may be more to tell
+}
+
+// deadSender returns the row of a sender whose death was not told yet, the oldest
+// first, but only if no other sender lives.
+func (rx *Receiver) deadSender() *layout.Participant {
+	ch := rx.ch
+	var oldest *layout.Participant
+	var lowest uint64
+	for _, place := range rx.senderPlaces {
+		row := &ch.view.Participants[place]
+		if layout.Role(row.Who.Role.Load()) == layout.RoleSender && ch.present(place) {
+			return nil
+		}
+		number := row.Dead.Load() // sync: death
+		if number == 0 || layout.Role(row.DeadRole.Load()) != layout.RoleSender {
+			continue
+		}
+		if oldest == nil || number < lowest {
+			oldest, lowest = row, number
+		}
+	}
+	return oldest
+}
+
+// sealedAndEmpty is the end, once the state says which end it is.
+func (rx *Receiver) sealedAndEmpty() error {
+	ch := rx.ch
+	for range 4 { // each round follows a change of the state by somebody
+		w := ch.state.Load()
+		switch w.State() {
+		case state.Draining:
+			if ch.needsRepair() && ch.repair() {
+				continue
+			}
+			// We are at the tail of a sealed ring: nothing can come any more, and
+			// CLOSING makes that final before anybody is told.
+			if _, err := ch.state.Finish(w); err == nil {
+				ch.state.WakeAll()
+			}
+		case state.Closing, state.Closed:
+			if w.Forced() {
+				return rx.forced()
+			}
+			rx.final = io.EOF
+			return io.EOF
+		case state.Error:
+			if ch.rollingBack() {
+				return ring.ErrEmpty
+			}
+			return ch.errorState()
+		case state.Active, state.Recovering:
+			if !ch.repair() {
+				return ring.ErrEmpty // somebody is at it: wait for what comes of it
+			}
+		default:
+			return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
+		}
+	}
+	return ring.ErrEmpty
+}
+
+// forced ends the receiver after a forced close: it counts what it did not hand out
+// and says so.
+func (rx *Receiver) forced() error {
+	n := rx.cons.Discard()
+	rx.cons.Flush()
+	rx.final = &DiscardedError{N: n, Reason: rx.ch.state.Reason()}
+	return rx.final
+}
+
+// rollbackReason starts the reason of the ERROR that a Rollback passes through.
+const rollbackReason = "rollback: "
+
+// rollingBack reports whether ERROR is only a step of somebody's Rollback.
+func (ch *Channel) rollingBack() bool {
+	reason := ch.state.Reason()
+	if len(reason) < len(rollbackReason) || reason[:len(rollbackReason)] != rollbackReason {
+		return false
+	}
+	release, ok, err := ch.seg.TryControl("look at a rollback")
+	if ok {
+		release()
+		return false // nobody holds the lock: the rollback died here
+	}
+	return err == nil || errors.Is(err, ErrBusy)
+}

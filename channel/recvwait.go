@@ -1,0 +1,133 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"shmring/futex"
+	"shmring/internal/fault"
+	"shmring/internal/layout"
+	"shmring/ring"
+)
+
+// wait waits for a message or an end: it spins for a while, then parks on the data
+// event. The gate is held before and after; in between only the turn.
+func (rx *Receiver) wait(ctx context.Context) error {
+	rounds := rx.spin.Begin()
+	if rounds > 0 {
+		rx.gate.pause()
+		hit := rx.spinFor(rounds)
+		rx.gate.resume()
+		if hit >= 0 {
+			rx.spin.Hit(hit)
+			if rx.gate.closed {
+				return ErrClosed
+			}
+			if err := rx.step(true); !isWait(err) {
+				return err
+			}
+		} else {
+			rx.spin.Miss()
+		}
+	}
+	if err := rx.park(ctx); err != nil {
+		return err
+	}
+	rx.showHeld(uint32(rx.cons.Held()))
+	return nil
+}
+
+// showHeld tells others how many messages the user holds. Doing so for each message
+// would cost a store to shared memory; it is told for the first after a sleep, and
+// again when nothing is held.
+func (rx *Receiver) showHeld(n uint32) {
+	rx.shown = n
+	rx.row.Held.Store(n)
+	rx.row.ProgressNs.Store(nowNs())
+}
+
+// spinFor looks at the next slot for some rounds; it returns the round that found a
+// message, or -1. It reads only what the holder of the turn may read.
+func (rx *Receiver) spinFor(rounds int) int {
+	for i := range rounds {
+		futex.Pause(futex.Round)
+		if rx.cons.Ready() {
+			return i
+		}
+	}
+	return -1
+}
+
+// park sleeps until there is something to return. Its order is that of every sleep:
+// set the waiting bit, read the sequence, check everything again, then wait.
+func (rx *Receiver) park(ctx context.Context) error {
+	ch := rx.ch
+	rx.row.Waits.Add(1)
+	rx.cons.Flush()
+	stop := ch.wakeOnCancel(ctx, &ch.ctl.Data)
+	ch.data.Enter(rx.place)
+	rx.row.WaitNs.Store(nowNs())
+	defer func() {
+		rx.row.WaitFor.Store(layout.WaitNothing)
+		rx.row.WaitNs.Store(0)
+		ch.data.Leave(rx.place)
+		stop()
+	}()
+	since := time.Now()
+	for {
+		fault.Point("channel.recv.announced")
+		seq := futex.Sample(&ch.ctl.Data) // sync: data-seq
+		err := rx.recheck(ctx)
+		if !isWait(err) {
+			return err
+		}
+		hole := errors.Is(err, ring.ErrHole)
+		rx.row.WaitFor.Store(waitKind(hole))
+		rx.row.Parks.Add(1)
+		rx.gate.pause()
+		err = futex.Wait(&ch.ctl.Data.Seq, seq, ch.slice(ctx, dataSlice(hole, since)))
+		timeout := errors.Is(err, futex.ErrTimeout)
+		if timeout && !hole && !deadlinePassed(ctx) {
+			ch.look(true)
+		}
+		rx.gate.resume()
+		if timeout && deadlinePassed(ctx) {
+			return ch.deadline(ctx, ch.whyEmpty(hole))
+		}
+		if err != nil && !timeout {
+			return err
+		}
+	}
+}
+
+// recheck looks at everything that could end a wait, in the order of all blocking
+// calls: handle, context, data, end.
+func (rx *Receiver) recheck(ctx context.Context) error {
+	switch {
+	case rx.gate.closed:
+		return ErrClosed
+	case ctx.Err() != nil:
+		return rx.ch.ended(ctx, rx.ch.whyEmpty(false))
+	}
+	return rx.step(true)
+}
+
+func waitKind(hole bool) uint32 {
+	if hole {
+		return layout.WaitHole
+	}
+	return layout.WaitData
+}
+
+// dataSlice is how long a receiver sleeps unwoken: long only with nothing reserved
+// in front of it, for before a hole a living loser of a race may leave unheard.
+func dataSlice(hole bool, since time.Time) time.Duration {
+	switch {
+	case !hole:
+		return longSlice
+	case time.Since(since) < holeSliceTime:
+		return holeSlice
+	}
+	return oldHoleSlice
+}

@@ -1,0 +1,77 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"shmring/futex"
+	"shmring/internal/layout"
+)
+
+// settleGrace is how long a claim keeps trying a place that is held by somebody
+// without a name: a place that is just being settled.
+const settleGrace = 10 * time.Millisecond
+
+// tryClaimRole takes a place for role, or says at once who has it.
+func (ch *Channel) tryClaimRole(role layout.Role) (int, error) {
+	places := ch.placesFor(role)
+	until := futex.After(settleGrace)
+	for {
+		seq := futex.Sample(&ch.ctl.StateEvent) // sync: state-seq
+		place, err := ch.claimFree(places, role)
+		if err == nil || !errors.Is(err, ErrBusy) || !ch.settling(places) || until.Passed() {
+			return place, err
+		}
+		// The settler wakes everybody when it is done; a short sleep in case it dies.
+		slice := futex.After(time.Millisecond).Earlier(until)
+		if err := ch.sleepState(seq, slice); err != nil && !errors.Is(err, futex.ErrTimeout) {
+			return 0, err
+		}
+	}
+}
+
+// settling reports whether one of the places is held without a claim number.
+func (ch *Channel) settling(places []int) bool {
+	for _, p := range places {
+		if ch.view.Participants[p].Claim.Load() == 0 { // sync: claim
+			return true
+		}
+	}
+	return false
+}
+
+// claimRole takes a place for role; while somebody living has it, it waits.
+func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error) {
+	stop := ch.wakeOnCancel(ctx, &ch.ctl.StateEvent)
+	defer stop()
+	for {
+		seq := futex.Sample(&ch.ctl.StateEvent) // sync: state-seq
+		switch {
+		case ch.isClosed():
+			return 0, ErrClosed
+		case ctx.Err() != nil:
+			return 0, ch.ended(ctx, "waiting for the role of "+role.String())
+		case ch.orphaned.Load():
+			return 0, ErrOrphaned
+		}
+		place, err := ch.tryClaimRole(role)
+		if err == nil || !errors.Is(err, ErrBusy) {
+			return place, err
+		}
+		until := ch.slice(ctx, longSlice)
+		if err := ch.sleepState(seq, until); errors.Is(err, futex.ErrTimeout) {
+			if deadlinePassed(ctx) {
+				return 0, ch.deadline(ctx, err.Error())
+			}
+			ch.look(true)
+		} else if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// sleepState sleeps on the state event, which every change wakes; no bit is needed.
+func (ch *Channel) sleepState(seq uint32, until futex.Deadline) error {
+	return futex.Wait(&ch.ctl.StateEvent.Seq, seq, until)
+}

@@ -1,0 +1,106 @@
+package channel
+
+import (
+	"context"
+	"errors"
+
+	"shmring/internal/fault"
+	"shmring/ring"
+)
+
+// Send puts a copy of p into the channel. A nil error means that the message is
+// accepted: it will be delivered, unless a forced close counts it as discarded or
+// the segment is destroyed. While the channel is full, Send waits; ctx ends that.
+//
+// Errors: ErrDraining or ErrClosed if the channel is sealed, ErrTooBig, ErrBusy
+// beside an outstanding Lease of this sender, ErrPeerDead if it would wait and the
+// receiver died, ErrState, ErrCorrupt, ErrOrphaned, or the context's cause.
+func (tx *Sender) Send(ctx context.Context, p []byte) error {
+	if err := tx.gate.enter(ctx); err != nil {
+		return tx.fail("send", err)
+	}
+	err := ctx.Err()
+	if err == nil {
+		if err = tx.put(p); err == nil {
+			tx.gate.leave()
+			return nil
+		}
+	}
+	if err == ring.ErrFull { //nolint:errorlint // the ring returns its sentinels bare
+		err = tx.sendSlow(ctx, p)
+	} else {
+		err = tx.explain(ctx, err)
+	}
+	tx.gate.leave()
+	return tx.fail("send", err)
+}
+
+// TrySend is Send that never waits: ErrFull if there is no room, ErrBusy beside
+// another goroutine's call.
+func (tx *Sender) TrySend(p []byte) error {
+	if err := tx.gate.tryEnter(); err != nil {
+		return tx.fail("send", err)
+	}
+	err := tx.put(p)
+	if err != nil {
+		err = tx.tryError(err)
+	}
+	tx.gate.leave()
+	return err
+}
+
+// put is one attempt, under the gate.
+func (tx *Sender) put(p []byte) error {
+	if tx.ch.opts.RequirePeer {
+		if err := tx.peerDead(); err != nil {
+			return err
+		}
+	}
+	tx.ch.token.Release()
+	if tx.ch.opts.Guard {
+		return tx.ch.seg.Guard(func() error { return tx.prod.Send(p) })
+	}
+	return tx.prod.Send(p)
+}
+
+func (tx *Sender) sendSlow(ctx context.Context, p []byte) error {
+	for {
+		fault.Point("channel.send.full")
+		if err := tx.waitRoom(ctx, len(p)); err != nil {
+			return err
+		}
+		err := tx.put(p)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ring.ErrFull) {
+			return tx.explain(ctx, err)
+		}
+	}
+}
+
+// tryError turns the ring's refusal into what a Try call returns, without
+// allocating for the common one.
+func (tx *Sender) tryError(err error) error {
+	if err == ring.ErrFull { //nolint:errorlint // the ring returns its sentinels bare
+		return tx.full
+	}
+	return tx.fail("send", tx.explain(context.Background(), err))
+}
+
+// explain turns what the ring said into what the caller should know.
+func (tx *Sender) explain(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, ring.ErrFull):
+		return ErrFull
+	case errors.Is(err, ring.ErrSealed):
+		return tx.ch.sealedError()
+	case errors.Is(err, ring.ErrTooBig):
+		return tx.ch.tooBig()
+	case errors.Is(err, ring.ErrPending):
+		return errLeaseHeld
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return tx.ch.ended(ctx, "")
+	}
+	return tx.ch.poison(err)
+}

@@ -1,0 +1,78 @@
+package channel
+
+import (
+	"context"
+	"errors"
+
+	"shmring/ring"
+)
+
+// SendBatch sends the messages of ps in order and returns how many were accepted:
+// all of them if the error is nil, else the first n. Messages are reserved as many
+// at a time as there is room for, with one atomic step and at most one wake for
+// each such run. A batch is not atomic: if its sender is killed, any part of it may
+// be delivered, in order.
+func (tx *Sender) SendBatch(ctx context.Context, ps [][]byte) (int, error) {
+	if err := tx.gate.enter(ctx); err != nil {
+		return 0, tx.fail("send", err)
+	}
+	defer tx.gate.leave()
+	sent := 0
+	for sent < len(ps) {
+		err := ctx.Err()
+		n := 0
+		if err == nil {
+			n, err = tx.putBatch(ps[sent:])
+			sent += n
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, ring.ErrFull):
+			if err = tx.waitRoom(ctx, len(ps[sent])); err != nil {
+				return sent, tx.fail("send", err)
+			}
+		default:
+			return sent, tx.fail("send", tx.explain(ctx, err))
+		}
+	}
+	return sent, nil
+}
+
+// TrySendBatch is SendBatch that never waits: it sends what there is room for now.
+// It returns ErrFull only if it sent nothing of a batch that is not empty.
+func (tx *Sender) TrySendBatch(ps [][]byte) (int, error) {
+	if err := tx.gate.tryEnter(); err != nil {
+		return 0, tx.fail("send", err)
+	}
+	defer tx.gate.leave()
+	sent := 0
+	for sent < len(ps) {
+		n, err := tx.putBatch(ps[sent:])
+		sent += n
+		if err != nil {
+			if sent > 0 && errors.Is(err, ring.ErrFull) {
+				return sent, nil
+			}
+			return sent, tx.tryError(err)
+		}
+	}
+	return sent, nil
+}
+
+// putBatch is one attempt for the longest prefix that fits, under the gate.
+func (tx *Sender) putBatch(ps [][]byte) (n int, err error) {
+	if tx.ch.opts.RequirePeer {
+		if err := tx.peerDead(); err != nil {
+			return 0, err
+		}
+	}
+	tx.ch.token.Release()
+	if tx.ch.opts.Guard {
+		gerr := tx.ch.seg.Guard(func() error {
+			n, err = tx.prod.SendBatch(ps)
+			return nil
+		})
+		return n, errors.Join(err, gerr)
+	}
+	return tx.prod.SendBatch(ps)
+}

@@ -1,0 +1,161 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"shmring/futex"
+	"shmring/internal/fault"
+	"shmring/internal/layout"
+	"shmring/ring"
+	"shmring/state"
+)
+
+var (
+	errReadOnly  = fmt.Errorf("%w: attached read-only, to observe", ErrState)
+	errLeaseHeld = fmt.Errorf("%w: a lease of this sender is outstanding: commit or abort it first",
+		ErrBusy)
+)
+
+// waitRoom waits until a message of n bytes may fit, or nothing ever will: it spins
+// for a while, then parks on the space event. The caller has the turn and the mutex,
+// before and after; in between only the turn.
+func (tx *Sender) waitRoom(ctx context.Context, n int) error {
+	tx.row.Waits.Add(1)
+	rounds := tx.spin.Begin()
+	tx.gate.pause()
+	for i := range rounds {
+		futex.Pause(futex.Round)
+		if tx.prod.Room(n) != ring.ErrFull { //nolint:errorlint // bare sentinels
+			tx.gate.resume()
+			tx.spin.Hit(i)
+			return nil
+		}
+	}
+	tx.gate.resume()
+	tx.spin.Miss()
+	return tx.park(ctx, n)
+}
+
+// park sleeps until there is room. Its order is that of every sleep: set the waiting
+// bit, read the sequence, check everything again, then wait.
+func (tx *Sender) park(ctx context.Context, n int) error {
+	ch := tx.ch
+	tx.prod.Flush()
+	stop := ch.wakeOnCancel(ctx, &ch.ctl.Space)
+	ch.space.Enter(tx.place)
+	tx.row.WaitNs.Store(nowNs())
+	tx.row.WaitFor.Store(layout.WaitSpace)
+	defer func() {
+		tx.row.WaitFor.Store(layout.WaitNothing)
+		tx.row.WaitNs.Store(0)
+		ch.space.Leave(tx.place)
+		stop()
+	}()
+	since := time.Now()
+	for {
+		fault.Point("channel.send.announced")
+		seq := futex.Sample(&ch.ctl.Space) // sync: space-seq
+		if done, err := tx.recheck(ctx, n, since); done || err != nil {
+			return err
+		}
+		tx.row.Parks.Add(1)
+		tx.gate.pause()
+		err := futex.Wait(&ch.ctl.Space.Seq, seq, ch.slice(ctx, longSlice))
+		timeout := errors.Is(err, futex.ErrTimeout)
+		if timeout && !deadlinePassed(ctx) {
+			ch.look(true)
+		}
+		tx.gate.resume()
+		if timeout && deadlinePassed(ctx) {
+			return ch.deadline(ctx, ch.whyFull(since))
+		}
+		if err != nil && !timeout {
+			return err
+		}
+	}
+}
+
+// recheck looks at everything that could end a wait for room, in the order of all
+// blocking calls.
+func (tx *Sender) recheck(ctx context.Context, n int, since time.Time) (bool, error) {
+	switch {
+	case tx.gate.closed:
+		return true, ErrClosed
+	case ctx.Err() != nil:
+		return true, tx.ch.ended(ctx, tx.ch.whyFull(since))
+	}
+	err := tx.prod.Room(n)
+	switch {
+	case err == nil:
+		return true, nil
+	case !errors.Is(err, ring.ErrFull):
+		return true, tx.explain(ctx, err)
+	case tx.ch.orphaned.Load():
+		return true, ErrOrphaned
+	}
+	return false, tx.peerDead()
+}
+
+// peerDead returns a *PeerError if the last receiver died and has no successor.
+func (tx *Sender) peerDead() error {
+	seq := tx.ch.ctl.Membership.Seq.Load() // sync: membership
+	if seq != tx.memberSeq {
+		tx.memberSeq = seq
+		tx.receiverDead = tx.ch.deadReceiver()
+	}
+	return tx.receiverDead
+}
+
+// deadReceiver reports the death of the last receiver, unless somebody holds the
+// place again or left it cleanly since.
+func (ch *Channel) deadReceiver() error {
+	row := &ch.view.Participants[layout.PlaceReceiver]
+	dead := row.Dead.Load()                 // sync: death
+	if dead == 0 || row.Claim.Load() != 0 { // sync: claim
+		return nil
+	}
+	return ch.peerError(row, dead)
+}
+
+// peerError names the dead whose claim number is on record in row.
+func (ch *Channel) peerError(row *layout.Participant, number uint64) *PeerError {
+	e := &PeerError{
+		PID: row.DeadPID.Load(), Role: layout.Role(row.DeadRole.Load()), Instance: number,
+	}
+	d := &ch.view.Deaths[number%layout.DeathCount]
+	if d.Claim.Load() == number {
+		e.Comm = layout.LoadText(d.Who.Comm[:])
+	}
+	return e
+}
+
+// sealedError explains, by the state, why the seal refused a message.
+func (ch *Channel) sealedError() error {
+	ch.repair()
+	w := ch.state.Load()
+	switch w.State() {
+	case state.Active, state.Recovering, state.Draining:
+		return ErrDraining
+	case state.Closing, state.Closed:
+		return ErrClosed
+	case state.Error:
+		return ch.errorState()
+	}
+	return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
+}
+
+// errorState says why a channel is in state ERROR.
+func (ch *Channel) errorState() error {
+	if code := layout.PoisonCode(ch.ctl.Poison.Code.Load()); code != 0 { // sync: poison
+		return fmt.Errorf("%w: %s; Recover may repair it", ErrCorrupt, poisonText(code))
+	}
+	return fmt.Errorf("%w: ERROR (%s); Recover or Shutdown it", ErrState, ch.state.Reason())
+}
+
+func (ch *Channel) tooBig() error {
+	return fmt.Errorf("%w: at most %d bytes fit into this channel: create it with a larger arena",
+		ErrTooBig, ch.MaxMessage())
+}
