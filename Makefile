@@ -1,0 +1,59 @@
+# Commands for people who work on shmring. `make help` lists them.
+GO      ?= go
+TOOLS   := $(CURDIR)/.tools
+T       ?= 10s
+N       ?= 1000
+RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/...
+FUZZ    := ./internal/layout:FuzzDecode ./shm:FuzzName ./state:FuzzStateCAS ./ring:FuzzConsumer ./ring:FuzzOps
+
+.PHONY: help test race fuzz fault bench lint model demo check vet fmt staticcheck tools clean
+
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+test: ## all tests, shuffled
+	$(GO) test -shuffle=on -timeout 10m ./...
+
+race: ## tests of the core under the race detector, on 1, 2 and 4 processors
+	$(GO) test -race -shuffle=on -cpu 1,2,4 -timeout 15m $(RACEPKG)
+
+fuzz: ## every fuzz target for T each (T=10s)
+	@set -e; for t in $(FUZZ); do \
+	  echo "fuzz $$t for $(T)"; \
+	  $(GO) test -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(T) "$${t%%:*}"; \
+	done
+
+fault: ## kill processes at every fault point, and N times at random (N=1000)
+	$(GO) test -tags fault -timeout 30m ./internal/fault/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/...
+	SHMRING_KILLS=$(N) $(GO) test -run 'Kill' -count=1 -timeout 30m ./channel/
+
+bench: ## benchmarks between processes
+	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 30m ./bench/...
+
+model: ## check the protocol's models (needs spin and gcc)
+	docs/model/run.sh
+
+demo: ## the main job: processes exchange every file of the Go source tree
+	$(GO) run ./cmd/shmctl demo
+
+check: fmt vet staticcheck test race ## what a change must pass
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags fault ./...
+
+fmt:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt-clean: $$out"; exit 1; }
+
+staticcheck: tools
+	$(TOOLS)/staticcheck ./...
+
+lint: ## golangci-lint with the whole rule set
+	@test -x $(TOOLS)/golangci-lint || GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	$(TOOLS)/golangci-lint run ./...
+
+tools:
+	@test -x $(TOOLS)/staticcheck || GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+clean: ## remove tools and test binaries
+	rm -rf $(TOOLS) bin
