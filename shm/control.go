@@ -1,0 +1,120 @@
+package shm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shmring/internal/fault"
+	"shmring/internal/layout"
+)
+
+// Control takes the control lock, which the kernel frees when its holder dies. op
+// says for people what it is taken for. It tries until ctx ends; the error is then
+// both the context's and a *BusyError that names the holder. The caller must call
+// release, once.
+func (s *Segment) Control(ctx context.Context, op string) (release func(), err error) {
+	if err := s.writable(op); err != nil {
+		return nil, err
+	}
+	select {
+	case s.control <- struct{}{}: // ours first: locks do not exclude inside one description
+	default:
+		select {
+		case s.control <- struct{}{}:
+		case <-ctx.Done():
+			return nil, s.controlBusy(context.Cause(ctx))
+		}
+	}
+	var b backoff
+	for {
+		ok, err := s.lockControl(op)
+		if ok {
+			return s.freeControl, nil
+		}
+		if err == nil {
+			if err = b.wait(ctx); err == nil {
+				continue
+			}
+			err = s.controlBusy(err)
+		}
+		<-s.control
+		return nil, err
+	}
+}
+
+// TryControl takes the control lock if it is free. ok tells.
+func (s *Segment) TryControl(op string) (release func(), ok bool, err error) {
+	if err := s.writable(op); err != nil {
+		return nil, false, err
+	}
+	select {
+	case s.control <- struct{}{}:
+	default:
+		return nil, false, nil
+	}
+	if ok, err = s.lockControl(op); !ok {
+		<-s.control
+		return nil, false, err
+	}
+	return s.freeControl, true, nil
+}
+
+// lockControl tries once and writes down who holds the lock.
+func (s *Segment) lockControl(op string) (bool, error) {
+	ok := false
+	err := s.withFile(func(fd int) error {
+		var err error
+		ok, err = lockByte(fd, unix.F_WRLCK, controlByte)
+		return err
+	})
+	if !ok || err != nil {
+		return false, err
+	}
+	fault.Point("shm.control.locked")
+	err = s.Guard(func() error {
+		holder := &s.view.Control.Holder
+		layout.StoreText(holder.Op[:], op)
+		Myself().Store(&holder.Who, layout.RoleController)
+		return nil
+	})
+	if err != nil {
+		_ = s.withFile(func(fd int) error { return unlockByte(fd, controlByte) }) // the fault matters
+		return false, err
+	}
+	return true, nil
+}
+
+func (s *Segment) freeControl() {
+	_ = s.Guard(func() error { // memory that is gone holds no name either
+		s.view.Control.Holder.Who.PID.Store(0)
+		return nil
+	})
+	fault.Point("shm.control.unlock")
+	// It can fail only if the segment was closed, which freed the lock as well.
+	_ = s.withFile(func(fd int) error { return unlockByte(fd, controlByte) })
+	<-s.control
+}
+
+// controlBusy adds the holder to why the wait ended.
+func (s *Segment) controlBusy(cause error) error {
+	busy := &BusyError{What: "the control lock"}
+	err := s.Guard(func() error {
+		holder := &s.view.Control.Holder
+		busy.Holder = describeIdentity(&holder.Who)
+		if op := layout.LoadText(holder.Op[:]); op != "" {
+			busy.Holder += " to " + op
+		}
+		if since := holder.Who.WhenNs.Load(); since > 0 {
+			age := time.Since(time.Unix(0, since)).Round(time.Millisecond)
+			busy.Holder += fmt.Sprintf(" since %v", age)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, busy)
+}

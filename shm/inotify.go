@@ -1,0 +1,210 @@
+package shm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"shmring/internal/fault"
+)
+
+// watchMask is what a segment's file is watched for: whoever dies or leaves closes a
+// description that could write; whoever unlinks changes the attributes.
+const watchMask = unix.IN_CLOSE_WRITE | unix.IN_ATTRIB
+
+// notifier owns the process's one inotify descriptor. It exists while something is
+// watched; its reader sits in the runtime poller and costs no thread.
+type notifier struct {
+	mu      sync.Mutex
+	file    *os.File // nil while nothing is watched
+	fd      int      // of file; its Fd method may make it block
+	done    chan struct{}
+	watches map[int32]*watch
+}
+
+var hub notifier
+
+// add subscribes to the file at path. The kernel gives the same number for the same
+// file, so attachments are told apart here.
+func (h *notifier) add(path string, sub *subscription) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.file == nil {
+		if err := h.open(); err != nil {
+			return err
+		}
+	}
+	wd, err := h.watch(path)
+	if err != nil {
+		h.closeIfIdle()
+		return err
+	}
+	w := h.watches[wd]
+	if w == nil {
+		w = &watch{wd: wd}
+		h.watches[wd] = w
+	}
+	w.mu.Lock()
+	w.subs = append(w.subs, sub)
+	w.mu.Unlock()
+	sub.watch = w
+	return nil
+}
+
+func (h *notifier) watch(path string) (int32, error) {
+	if err := fault.Err("shm.notify.add"); err != nil {
+		return 0, err
+	}
+	wd, err := unix.InotifyAddWatch(h.fd, path, watchMask)
+	if err != nil {
+		return 0, fmt.Errorf("add an inotify watch (fs.inotify.max_user_watches?): %w", err)
+	}
+	return int32(wd), nil
+}
+
+func (h *notifier) open() error {
+	f, fd, err := newInotify()
+	if err != nil {
+		return err
+	}
+	h.file, h.fd, h.done = f, fd, make(chan struct{})
+	h.watches = make(map[int32]*watch)
+	go h.read(f, h.done)
+	return nil
+}
+
+func newInotify() (f *os.File, fd int, err error) {
+	if err := fault.Err("shm.notify.init"); err != nil {
+		return nil, 0, err
+	}
+	fd, err = unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, 0, fmt.Errorf("open inotify (fs.inotify.max_user_instances?): %w", err)
+	}
+	return os.NewFile(uintptr(fd), "inotify"), fd, nil
+}
+
+// remove ends a subscription, and with the last one the descriptor and its reader.
+func (h *notifier) remove(sub *subscription) {
+	h.mu.Lock()
+	if w := sub.watch; w.drop(sub) {
+		delete(h.watches, w.wd)
+		// It fails if the kernel dropped the watch by itself: gone is gone.
+		_, _ = unix.InotifyRmWatch(h.fd, uint32(w.wd))
+	}
+	done := h.closeIfIdle()
+	h.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
+// closeIfIdle returns what to wait for if it closed the descriptor.
+func (h *notifier) closeIfIdle() <-chan struct{} {
+	if h.file == nil || len(h.watches) > 0 {
+		return nil
+	}
+	done := h.done
+	_ = h.file.Close() // ends the reader; there is nothing to write back
+	h.file, h.done = nil, nil
+	return done
+}
+
+// read hands out events until the descriptor is closed.
+func (h *notifier) read(f *os.File, done chan<- struct{}) {
+	defer close(done)
+	buf := make([]byte, 64*(unix.SizeofInotifyEvent+unix.NAME_MAX+1))
+	for {
+		n, err := f.Read(buf)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return // closed
+		}
+		for ev := range inotifyEvents(buf[:n]) {
+			h.event(f, ev)
+		}
+	}
+}
+
+func (h *notifier) event(f *os.File, ev inotifyEvent) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.file != f {
+		return // of a descriptor that is closed meanwhile
+	}
+	if ev.mask&unix.IN_Q_OVERFLOW != 0 { // whatever was lost, everybody looks
+		for _, w := range h.watches {
+			w.event(NoticeIgnored)
+		}
+		return
+	}
+	w := h.watches[ev.wd]
+	switch {
+	case w == nil: // removed meanwhile
+	case ev.mask&unix.IN_IGNORED != 0:
+		h.renew(w)
+		w.event(NoticeIgnored)
+	case ev.mask&unix.IN_CLOSE_WRITE != 0:
+		w.event(NoticeClosed)
+	case ev.mask&unix.IN_ATTRIB != 0:
+		w.event(NoticeAttrib)
+	}
+}
+
+// renew sets a watch that the kernel dropped, through any attachment that still has
+// the file open. If none can, it stays under its old number, which the kernel does not
+// use again: the slices of whoever waits find deaths late but surely.
+func (h *notifier) renew(w *watch) {
+	for _, sub := range w.snapshot() {
+		wd := -1
+		err := sub.seg.withFile(func(fd int) error {
+			var err error
+			wd, err = unix.InotifyAddWatch(h.fd, fdPath(fd), watchMask)
+			return err
+		})
+		if err == nil {
+			delete(h.watches, w.wd)
+			w.wd = int32(wd)
+			h.watches[w.wd] = w
+			return
+		}
+	}
+}
+
+// An inotifyEvent is one event as the kernel tells it.
+type inotifyEvent struct {
+	wd   int32
+	mask uint32
+	name string
+}
+
+// inotifyEvents cuts what was read from an inotify descriptor into events.
+func inotifyEvents(buf []byte) func(yield func(inotifyEvent) bool) {
+	return func(yield func(inotifyEvent) bool) {
+		for len(buf) >= unix.SizeofInotifyEvent {
+			ev := inotifyEvent{
+				wd:   int32(binary.NativeEndian.Uint32(buf[0:])),
+				mask: binary.NativeEndian.Uint32(buf[4:]),
+			}
+			size := int(binary.NativeEndian.Uint32(buf[12:]))
+			rest := buf[unix.SizeofInotifyEvent:]
+			if size > len(rest) {
+				return
+			}
+			name := rest[:size]
+			for len(name) > 0 && name[len(name)-1] == 0 {
+				name = name[:len(name)-1]
+			}
+			ev.name, buf = string(name), rest[size:]
+			if !yield(ev) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package shm
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/edsrzf/mmap-go"
+	"golang.org/x/sys/unix"
+)
+
+// mapFile maps the first size bytes of f, shared with every process that does the
+// same. A child forked without exec does not get the mapping: it could write without
+// holding a lock.
+func mapFile(f *os.File, size uint64, readOnly bool) ([]byte, error) {
+	prot := mmap.RDWR
+	if readOnly {
+		prot = mmap.RDONLY
+	}
+	mem, err := mmap.MapRegion(f, int(size), prot, 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes of shared memory: %w", size, err)
+	}
+	if err := unix.Madvise(mem, unix.MADV_DONTFORK); err != nil {
+		_ = mem.Unmap() // the first error is the one to report
+		return nil, fmt.Errorf("keep the mapping from forked children: %w", err)
+	}
+	return mem, nil
+}
+
+// unmap ends a mapping made by mapFile. Nobody may use its memory any more.
+func unmap(mem []byte) error {
+	m := mmap.MMap(mem)
+	if err := m.Unmap(); err != nil {
+		return fmt.Errorf("unmap shared memory: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"shmring/internal/fault"
+	"shmring/internal/layout"
+)
+
+// OpenOptions say what segment to attach to and how.
+type OpenOptions struct {
+	Dir       string // empty: Dir()
+	Name      string
+	ReadOnly  bool     // observe: map read-only, claim and lock nothing
+	AllowUIDs []uint32 // owners to trust besides this process's own uid
+}
+
+// Open attaches to an existing segment. It fails with fs.ErrNotExist if there is
+// none, fs.ErrPermission if it belongs to somebody not trusted or may not be opened,
+// ErrLayout if it has another layout, ErrCorrupt if it is damaged or no segment. It
+// creates and changes nothing.
+func Open(ctx context.Context, o OpenOptions) (*Segment, error) {
+	if err := CheckName(o.Name); err != nil {
+		return nil, err
+	}
+	path := pathOf(o.Dir, o.Name)
+	for {
+		s, err := openOnce(ctx, path, o)
+		if err != nil || s != nil {
+			return s, err
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// openOnce returns neither a segment nor an error if the name changed hands while it
+// looked.
+func openOnce(ctx context.Context, path string, o OpenOptions) (*Segment, error) {
+	f, err := openPath(path, o.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	s, err := inspect(f, path, o, linked)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if o.ReadOnly {
+		return s, nil
+	}
+	if err := s.lockShared(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	fault.Point("shm.open.locked")
+	// Before the lock the segment may have been unlinked by its last holder.
+	still, err := s.Linked()
+	if err != nil || !still {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// openPath opens what must be a regular file, without waiting for a FIFO's writer
+// and without following a link.
+func openPath(path string, readOnly bool) (*os.File, error) {
+	flags := unix.O_RDWR
+	if readOnly {
+		flags = unix.O_RDONLY
+	}
+	fd, err := unix.Open(path, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return nil, fmt.Errorf("%s: %w: it is a symbolic link, which no segment is", path, fs.ErrPermission)
+	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EISDIR):
+		return nil, fmt.Errorf("%s: %w: it is no regular file", path, ErrLayout)
+	case errors.Is(err, unix.EACCES):
+		return nil, permissionError(path, err)
+	case err != nil:
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	fault.Point("shm.open.opened")
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// permissionError names the owner of what may not be opened.
+func permissionError(path string, err error) error {
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) == nil {
+		return ownerError(path, st.Uid, uint32(os.Geteuid()))
+	}
+	return &fs.PathError{Op: "open", Path: path, Err: err}
+}
+
+// Whether a segment must have a name is checked when one was asked for.
+const (
+	linked   = true
+	anyLinks = false
+)
+
+// inspect believes nothing: it checks the file, then the header, then maps.
+func inspect(f *os.File, path string, o OpenOptions, named bool) (*Segment, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, fmt.Errorf("stat %s: %w", path, err)
+	}
+	if err := checkFile(path, &st, o, named); err != nil {
+		return nil, err
+	}
+	page := make([]byte, layout.PageSize)
+	n, err := unix.Pread(int(f.Fd()), page, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read the header of %s: %w", path, err)
+	}
+	h, g, err := layout.Decode(page[:n], uint64(st.Size))
+	if err != nil {
+		return nil, headerError(path, err)
+	}
+	if h.ROCompat != 0 && !o.ReadOnly {
+		return nil, fmt.Errorf("%s: %w: it has features %#x that this program may only observe",
+			path, ErrLayout, h.ROCompat)
+	}
+	fault.Point("shm.open.checked")
+	s, err := newSegment(f, o.Name, path, h, g, o.ReadOnly)
+	fault.Point("shm.open.mapped")
+	return s, err
+}
+
+// checkFile refuses what nobody who means well would have put there.
+func checkFile(path string, st *unix.Stat_t, o OpenOptions, named bool) error {
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return fmt.Errorf("%s: %w: it is no regular file", path, ErrLayout)
+	case !trusted(st, o.AllowUIDs):
+		return ownerError(path, st.Uid, uint32(os.Geteuid()))
+	case named && st.Nlink > 1:
+		return fmt.Errorf("%s: %w: it has %d names, a segment has one: remove the others",
+			path, fs.ErrPermission, st.Nlink)
+	}
+	return nil
+}
+
+// trusted reports whether the owner may make us work with his bytes: ourselves, a
+// uid that the caller allows, or one who shares the file with a group of ours.
+func trusted(st *unix.Stat_t, allow []uint32) bool {
+	if st.Uid == uint32(os.Geteuid()) || slices.Contains(allow, st.Uid) {
+		return true
+	}
+	if st.Mode&unix.S_IWGRP == 0 {
+		return false
+	}
+	if st.Gid == uint32(os.Getegid()) {
+		return true
+	}
+	groups, err := os.Getgroups()
+	return err == nil && slices.Contains(groups, int(st.Gid))
+}
+
+// lockShared takes the shared attached byte. Somebody who holds it exclusively is
+// about to unlink or to let go.
+func (s *Segment) lockShared(ctx context.Context) error {
+	var b backoff
+	for {
+		ok, err := lockByte(int(s.file.Fd()), unix.F_RDLCK, attachedByte)
+		if ok || err != nil {
+			return err
+		}
+		if err := b.wait(ctx); err != nil {
+			return fmt.Errorf("attach: %w: %w", err, &BusyError{
+				What: "the segment", Holder: "somebody who is removing or replacing it",
+			})
+		}
+	}
+}
+
+// OpenFile attaches to the segment behind f, which somebody handed over, and closes f.
+// The attachment is a description of its own: what f shares with others does not
+// matter. Names and links are not checked. o.Dir and o.Name are ignored.
+func OpenFile(f *os.File, o OpenOptions) (*Segment, error) {
+	flags := unix.O_RDWR
+	if o.ReadOnly {
+		flags = unix.O_RDONLY
+	}
+	own, err := reopen(f, flags)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	path := ""
+	o.Name, path = nameOfFile(own)
+	s, err := inspect(own, path, o, anyLinks)
+	if err != nil {
+		return nil, errors.Join(err, own.Close())
+	}
+	if o.ReadOnly {
+		return s, nil
+	}
+	if err := s.lockShared(context.Background()); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// nameOfFile finds the name of a segment that was handed over, empty if it has none.
+func nameOfFile(f *os.File) (name, path string) {
+	target, err := os.Readlink(fdPath(int(f.Fd())))
+	if err != nil || strings.HasSuffix(target, " (deleted)") {
+		return "", ""
+	}
+	name, ok := nameOf(filepath.Base(target))
+	if !ok {
+		return "", ""
+	}
+	return name, target
+}

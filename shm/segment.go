@@ -1,0 +1,163 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shmring/internal/layout"
+)
+
+// A Segment is one attachment: an open file description, its mapping, and the locks
+// it holds. Its methods may be called concurrently, except that nobody may use View
+// or what came from it during or after Close and Detach.
+type Segment struct {
+	name     string // empty: nameless
+	path     string
+	header   layout.Header
+	view     *layout.View
+	mem      []byte
+	readOnly bool
+	dev, ino uint64
+
+	life  sync.RWMutex // keeps descriptors open while one is used
+	file  *os.File     // the description that is mapped and holds the locks; nil: closed
+	probe *os.File     // never mapped, holds nothing: sees the locks of all, also ours
+
+	mu      sync.Mutex
+	claimed [layout.MaxParticipants]bool // places locked by this description
+
+	control chan struct{} // full while somebody of ours has or awaits the control lock
+}
+
+// newSegment maps f and takes it over. On error the caller still owns f.
+func newSegment(
+	f *os.File, name, path string, h layout.Header, g layout.Geometry, readOnly bool,
+) (*Segment, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, fmt.Errorf("stat %s: %w", path, err)
+	}
+	mem, err := mapFile(f, g.TotalSize, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	view, err := layout.Overlay(mem, g)
+	if err != nil {
+		return nil, errors.Join(err, unmap(mem))
+	}
+	probe, err := reopen(f, unix.O_RDONLY)
+	if err != nil {
+		return nil, errors.Join(err, unmap(mem))
+	}
+	return &Segment{
+		name: name, path: path, header: h, view: view, mem: mem, readOnly: readOnly,
+		dev: st.Dev, ino: st.Ino, file: f, probe: probe, control: make(chan struct{}, 1),
+	}, nil
+}
+
+// reopen makes a new description of an open file. A duplicate would share its locks.
+func reopen(f *os.File, flags int) (*os.File, error) {
+	path := fdPath(int(f.Fd()))
+	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the segment once more through %s (is /proc mounted?): %w", path, err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+// fdPath names an open file so that it can be opened, linked or watched once more.
+func fdPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
+
+// View returns typed access to the memory, valid until Close or Detach.
+func (s *Segment) View() *layout.View { return s.view }
+
+// Header returns the checked header, a private copy.
+func (s *Segment) Header() layout.Header { return s.header }
+
+// Name returns the name; empty if the segment has none.
+func (s *Segment) Name() string { return s.name }
+
+// Path returns the file's path; empty if the segment has no name.
+func (s *Segment) Path() string { return s.path }
+
+// Instance returns the random identity of the segment.
+func (s *Segment) Instance() [16]byte { return s.header.Instance }
+
+// ReadOnly reports whether this attachment can only observe.
+func (s *Segment) ReadOnly() bool { return s.readOnly }
+
+// Nameless reports whether the segment has no name that could be unlinked.
+func (s *Segment) Nameless() bool { return s.name == "" }
+
+// SameBoot reports whether the segment was created since the kernel booted.
+func (s *Segment) SameBoot() bool { return s.header.BootID == bootID() }
+
+// withFile runs fn while the descriptors are open.
+func (s *Segment) withFile(fn func(fd int) error) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.file == nil {
+		return os.ErrClosed
+	}
+	return fn(int(s.file.Fd()))
+}
+
+// File returns a new description of the segment's file that holds no lock, to be
+// handed to a child. The caller closes it.
+func (s *Segment) File() (*os.File, error) {
+	flags := unix.O_RDWR
+	if s.readOnly {
+		flags = unix.O_RDONLY
+	}
+	var f *os.File
+	err := s.withFile(func(int) error {
+		var err error
+		f, err = reopen(s.file, flags)
+		return err
+	})
+	return f, err
+}
+
+// Close unmaps and closes, which frees every lock. It is for observers and failures;
+// others use Detach. A second Close does nothing.
+func (s *Segment) Close() error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.file == nil {
+		return nil
+	}
+	err := errors.Join(unmap(s.mem), s.probe.Close(), s.file.Close())
+	s.file, s.probe = nil, nil
+	return err
+}
+
+// pause waits d or until ctx ends, whichever is first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// backoff doubles a delay from its first value to its limit.
+type backoff struct{ next time.Duration }
+
+const (
+	backoffFirst = 50 * time.Microsecond
+	backoffLimit = 5 * time.Millisecond
+)
+
+func (b *backoff) wait(ctx context.Context) error {
+	b.next = min(max(b.next*2, backoffFirst), backoffLimit)
+	return pause(ctx, b.next)
+}
