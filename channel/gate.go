@@ -100,13 +100,6 @@ func (g *gate) resume() {
 	g.running = false
 }
 
-// isClosed is for the holder of the turn while it does not hold the mutex.
-func (g *gate) isClosed() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.closed
-}
-
 func (g *gate) forget(ticket chan struct{}) bool {
 	for i, t := range g.queue {
 		if t == ticket {

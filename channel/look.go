@@ -2,6 +2,7 @@ package channel
 
 import (
 	"errors"
+	"fmt"
 
 	"shmring/internal/layout"
 	"shmring/shm"
@@ -162,8 +163,11 @@ func (ch *Channel) unseal() error {
 // poison tells everybody that err was found, and tries to stop the channel.
 func (ch *Channel) poison(err error) error {
 	ce, ok := corruption(err)
-	if !ok || ch.seg.ReadOnly() {
+	if !ok {
 		return err
+	}
+	if ch.seg.ReadOnly() {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if ch.ctl.Poison.Code.CompareAndSwap(0, uint32(ce.Code)) { // sync: poison
 		ch.ctl.Poison.Detail.Store(ce.Detail)
@@ -171,7 +175,7 @@ func (ch *Channel) poison(err error) error {
 	}
 	ch.ctl.Totals.Corrupt.Add(1)
 	ch.repair()
-	return err
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
 func poisonText(code layout.PoisonCode) string {
