@@ -173,6 +173,9 @@ func (c *Child) Kill() {
 	}
 }
 
+// String tells what the child wrote to stderr.
+func (c *Child) String() string { return c.stderr.String() }
+
 // Wait waits for the end of the child. An error says how it ended and what it wrote.
 func (c *Child) Wait() error {
 	if c.waited {

@@ -1,0 +1,53 @@
+package shmtest
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// EnvSeed gives random tests their seed.
+const EnvSeed = "SHMRING_SEED"
+
+// Rand returns a source of random numbers whose seed is printed if the test fails, and
+// taken from SHMRING_SEED if that is set.
+func Rand(t testing.TB) (*rand.Rand, uint64) {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv(EnvSeed); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("repeat with %s=%d", EnvSeed, seed)
+		}
+	})
+	return rand.New(rand.NewPCG(seed, 0)), seed
+}
+
+// Yield lets others run, in this process and on this machine.
+func Yield() {
+	runtime.Gosched()
+	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+}
+
+// Running reports whether the child is still there: it asks without waiting.
+func (c *Child) Running() bool {
+	if c.waited {
+		return false
+	}
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(c.PID()) + "/stat")
+	if err != nil {
+		return false
+	}
+	end := bytes.LastIndexByte(stat, ')')
+	return end > 0 && !bytes.HasPrefix(stat[end:], []byte(") Z"))
+}
