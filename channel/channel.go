@@ -245,7 +245,8 @@ func (ch *Channel) lastState() state.State {
 
 func (ch *Channel) actor(role layout.Role) state.Actor {
 	return state.Actor{
-		PID: ch.self.PID, Role: role, PIDNS: ch.self.PIDNS, Start: ch.self.Start, Comm: ch.self.Comm,
+		PID: ch.self.PID, Role: role, PIDNS: ch.self.PIDNS, Start: ch.self.Start,
+		Comm: ch.self.Comm,
 	}
 }
 

@@ -196,7 +196,8 @@ func TestSendFuncAbortsOnErrorPanicAndGoexit(t *testing.T) {
 		_ = tx.SendFunc(ctx, 8, func([]byte) (int, error) { runtime.Goexit(); return 0, nil })
 	}()
 	<-gone
-	require.NoError(t, tx.SendFunc(ctx, 8, func(b []byte) (int, error) { return copy(b, "good"), nil }))
+	good := func(b []byte) (int, error) { return copy(b, "good"), nil }
+	require.NoError(t, tx.SendFunc(ctx, 8, good))
 	m, err := rx.Recv(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "good", string(m.Bytes()))

@@ -70,7 +70,8 @@ func (ch *Channel) advance(to state.State, force bool, reason string, between fu
 			return nil
 		}
 		_, err := ch.state.Move(w, state.Change{
-			To: to, Forced: force, Reason: reason, By: ch.actor(layout.RoleController), Between: between,
+			To: to, Forced: force, Reason: reason, By: ch.actor(layout.RoleController),
+			Between: between,
 		})
 		if errors.Is(err, state.ErrChanged) {
 			continue

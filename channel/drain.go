@@ -31,7 +31,8 @@ func (ch *Channel) Drain(ctx context.Context, progress func(Progress)) error {
 		return ch.closedError("drain")
 	}
 	defer ch.leave()
-	if err := ch.withLock(ctx, "drain", func() error { return ch.sealLocked("drain") }); err != nil {
+	seal := func() error { return ch.sealLocked("drain") }
+	if err := ch.withLock(ctx, "drain", seal); err != nil {
 		return err
 	}
 	return ch.fail("drain", ch.awaitEmpty(ctx, progress, false))
@@ -130,7 +131,8 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 		return true, nil
 	case w.State() == state.Active || w.State() == state.Recovering:
 		if !ch.repair() && ch.state.Load().State() == state.Active && !ch.ring.Sealed() {
-			return true, fmt.Errorf("%w: the drain was rolled back (%s)", ErrState, ch.state.Reason())
+			return true, fmt.Errorf("%w: the drain was rolled back (%s)",
+				ErrState, ch.state.Reason())
 		}
 	case w.Forced():
 		return true, fmt.Errorf("%w: somebody forced the close", ErrClosed)

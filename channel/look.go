@@ -180,7 +180,8 @@ func (ch *Channel) poison(err error) error {
 
 func poisonText(code layout.PoisonCode) string {
 	names := [...]string{
-		layout.PoisonNone: "nothing", layout.PoisonTail: "tail word", layout.PoisonHead: "head word",
+		layout.PoisonNone: "nothing", layout.PoisonTail: "tail word",
+		layout.PoisonHead:   "head word",
 		layout.PoisonCommit: "commit word", layout.PoisonReference: "arena reference",
 		layout.PoisonState: "state word", layout.PoisonChecksum: "message checksum",
 		layout.PoisonIntent: "intent word",

@@ -139,7 +139,7 @@ func (ch *Channel) verdict(alone bool, want layout.Params) (string, error) {
 	case !ch.seg.SameBoot():
 		return "it was created before the last boot", nil
 	case err != nil:
-		return "it was damaged: " + err.Error(), nil
+		return "it was damaged: " + err.Error(), nil //nolint:nilerr // the damage is the verdict
 	case w.State() == state.Active && other == nil:
 		return "", nil
 	case w.State() == state.Active && unread > 0:

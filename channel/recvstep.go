@@ -31,10 +31,10 @@ func (rx *Receiver) step(scan bool) error {
 	}
 	for {
 		err := rx.next()
-		switch err { //nolint:errorlint // the ring returns its sentinels bare
+		switch err {
 		case nil:
 			return nil
-		case ring.ErrHole:
+		case ring.ErrHole: //nolint:errorlint // the ring returns its sentinels bare
 			if !scan {
 				return err
 			}

@@ -55,7 +55,8 @@ func (ch *Channel) newSender(claim func() (int, error)) (*Sender, error) {
 		return nil, err
 	}
 	tx := &Sender{
-		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place], prod: ch.ring.NewProducer(place),
+		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place],
+		prod: ch.ring.NewProducer(place),
 		spin: futex.NewSpinner(ch.opts.Spin),
 	}
 	tx.full = &OpError{Op: "send", Name: ch.name, Err: ErrFull}

@@ -78,7 +78,8 @@ func (ch *Channel) shutdown(ctx context.Context, o ShutdownOptions, r *Report) e
 	if o.Reason == "" {
 		o.Reason = "shutdown"
 	}
-	if err := ch.withLock(ctx, "shutdown", func() error { return ch.beginLocked(o.Reason) }); err != nil {
+	begin := func() error { return ch.beginLocked(o.Reason) }
+	if err := ch.withLock(ctx, "shutdown", begin); err != nil {
 		return err
 	}
 	fault.Point("channel.shutdown.sealed")

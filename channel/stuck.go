@@ -124,7 +124,8 @@ func busyText(row *layout.Participant) string {
 		return fmt.Sprintf("busy %q for %s, longer than the %s it declared",
 			note, round(spent), round(time.Duration(limit)))
 	}
-	return fmt.Sprintf("busy %q for %s of at most %s", note, round(spent), round(time.Duration(limit)))
+	return fmt.Sprintf("busy %q for %s of at most %s",
+		note, round(spent), round(time.Duration(limit)))
 }
 
 func age(ns int64) string { return round(time.Duration(nowNs() - ns)).String() }

@@ -81,7 +81,8 @@ func (s *Segment) lockControl(op string) (bool, error) {
 		return nil
 	})
 	if err != nil {
-		_ = s.withFile(func(fd int) error { return unlockByte(fd, controlByte) }) // the fault matters
+		// The fault is what to report.
+		_ = s.withFile(func(fd int) error { return unlockByte(fd, controlByte) })
 		return false, err
 	}
 	return true, nil

@@ -36,14 +36,15 @@ func CheckName(name string) error {
 	case name == "":
 		return fmt.Errorf("%w: a channel needs a name", fs.ErrInvalid)
 	case len(name) > maxName:
-		return fmt.Errorf("%w: a name of %d bytes is longer than %d", fs.ErrInvalid, len(name), maxName)
+		return fmt.Errorf("%w: a name of %d bytes is longer than %d",
+			fs.ErrInvalid, len(name), maxName)
 	case name[0] == '.':
 		return fmt.Errorf("%w: name %q starts with a dot", fs.ErrInvalid, name)
 	}
 	for i := range len(name) {
 		if !nameByte(name[i]) {
-			return fmt.Errorf("%w: name %q: byte %q: only letters, digits, '.', '_' and '-' may be used",
-				fs.ErrInvalid, name, name[i])
+			return fmt.Errorf("%w: name %q: byte %q: only letters, digits, '.', '_' and '-' "+
+				"may be used", fs.ErrInvalid, name, name[i])
 		}
 	}
 	return nil

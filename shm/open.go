@@ -73,14 +73,15 @@ func openOnce(ctx context.Context, path string, o OpenOptions) (*Segment, error)
 // openPath opens what must be a regular file, without waiting for a FIFO's writer
 // and without following a link.
 func openPath(path string, readOnly bool) (*os.File, error) {
-	flags := unix.O_RDWR
+	flags := unix.O_RDWR | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
 	if readOnly {
-		flags = unix.O_RDONLY
+		flags ^= unix.O_RDWR | unix.O_RDONLY
 	}
-	fd, err := unix.Open(path, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	fd, err := unix.Open(path, flags, 0)
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("%s: %w: it is a symbolic link, which no segment is", path, fs.ErrPermission)
+		return nil, fmt.Errorf("%s: %w: it is a symbolic link, which no segment is",
+			path, fs.ErrPermission)
 	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EISDIR):
 		return nil, fmt.Errorf("%s: %w: it is no regular file", path, ErrLayout)
 	case errors.Is(err, unix.EACCES):

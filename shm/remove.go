@@ -146,7 +146,8 @@ func (o RemoveOptions) allow(f *os.File, path string) error {
 	err = errors.Join(err, unmap(s.mem), s.probe.Close())
 	switch {
 	case err != nil:
-		return fmt.Errorf("count what is unread in %s: %w; only a forced remove deletes it", path, err)
+		return fmt.Errorf("count what is unread in %s: %w; only a forced remove deletes it",
+			path, err)
 	case unread > 0:
 		return fmt.Errorf("%s is %w: %d messages are unread: receive them, or force the remove",
 			path, ErrBusy, unread)

@@ -66,7 +66,8 @@ func reopen(f *os.File, flags int) (*os.File, error) {
 	path := fdPath(int(f.Fd()))
 	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open the segment once more through %s (is /proc mounted?): %w", path, err)
+		return nil, fmt.Errorf("open the segment once more through %s (is /proc mounted?): %w",
+			path, err)
 	}
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }

@@ -101,7 +101,8 @@ type IllegalError struct {
 // Error implements error.
 func (e *IllegalError) Error() string {
 	if e.Final && e.From == Error {
-		return fmt.Sprintf("%s to %s: only CLOSING is left once a channel was closing", e.From, e.To)
+		return fmt.Sprintf("%s to %s: only CLOSING is left once a channel was closing",
+			e.From, e.To)
 	}
 	return fmt.Sprintf("no way from %s to %s", e.From, e.To)
 }
