@@ -45,7 +45,9 @@ func (e *HeaderError) Unwrap() error { return ErrInvalid }
 func Decode(page []byte, fileSize uint64) (Header, Geometry, error) {
 	var h Header
 	if len(page) < PageSize || fileSize < PageSize {
-		return h, Geometry{}, &HeaderError{Text: fmt.Sprintf("file of %d bytes is too small for a segment", fileSize)}
+		return h, Geometry{}, &HeaderError{
+			Text: fmt.Sprintf("file of %d bytes is too small for a segment", fileSize),
+		}
 	}
 	page = page[:PageSize]
 	if _, err := binary.Decode(page, binary.LittleEndian, &h); err != nil {
@@ -60,14 +62,17 @@ func Decode(page []byte, fileSize uint64) (Header, Geometry, error) {
 	}
 	if g.TotalSize != h.TotalSize {
 		return h, Geometry{}, &HeaderError{
-			Text: fmt.Sprintf("header says %d bytes, its geometry needs %d", h.TotalSize, g.TotalSize),
+			Text: fmt.Sprintf("header says %d bytes, its geometry needs %d",
+				h.TotalSize, g.TotalSize),
 		}
 	}
 	return h, g, nil
 }
 
 func (h *Header) check(page []byte, fileSize uint64) error {
-	bad := func(format string, args ...any) error { return &HeaderError{Text: fmt.Sprintf(format, args...)} }
+	bad := func(format string, args ...any) error {
+		return &HeaderError{Text: fmt.Sprintf(format, args...)}
+	}
 	foreign := func(format string, args ...any) error {
 		return &HeaderError{Foreign: true, Text: fmt.Sprintf(format, args...)}
 	}
@@ -75,15 +80,18 @@ func (h *Header) check(page []byte, fileSize uint64) error {
 	case h.Magic != Magic:
 		return bad("magic is %#x, not that of a segment (%#x)", h.Magic, uint64(Magic))
 	case h.Version != Version:
-		return foreign("layout version %d, this program speaks %d: use the program that created it", h.Version, Version)
+		return foreign("layout version %d, this program speaks %d: use the program that created it",
+			h.Version, Version)
 	case h.TotalSize != fileSize:
 		return bad("header says %d bytes, the file has %d", h.TotalSize, fileSize)
 	case h.LockBase != LockBase:
 		return foreign("lock offset %#x, this program locks at %#x", h.LockBase, uint64(LockBase))
 	case h.Checksum != xxhash.Sum64(page[:PageSize-8]):
-		return bad("header checksum is %#x, its bytes give %#x", h.Checksum, xxhash.Sum64(page[:PageSize-8]))
+		return bad("header checksum is %#x, its bytes give %#x",
+			h.Checksum, xxhash.Sum64(page[:PageSize-8]))
 	case h.Fingerprint != Fingerprint:
-		return foreign("layout fingerprint %#x, this program has %#x", h.Fingerprint, uint64(Fingerprint))
+		return foreign("layout fingerprint %#x, this program has %#x",
+			h.Fingerprint, uint64(Fingerprint))
 	case h.Incompat != 0:
 		return foreign("unknown incompatible features %#x", h.Incompat)
 	case h.Reserved0 != 0 || h.Reserved1 != 0 || h.Reserved2 != [PageSize - 176]byte{}:
@@ -102,8 +110,9 @@ func (h *Header) params() Params {
 // NewHeader returns a header for geometry g; the caller fills in who and when.
 func NewHeader(g Geometry) Header {
 	return Header{
-		Magic: Magic, Version: Version, TotalSize: g.TotalSize, LockBase: LockBase, Fingerprint: Fingerprint,
-		Kind: g.Kind, RingKind: g.RingKind, SlotCount: g.SlotCount, SlotSize: g.SlotSize,
+		Magic: Magic, Version: Version, TotalSize: g.TotalSize, LockBase: LockBase,
+		Fingerprint: Fingerprint,
+		Kind:        g.Kind, RingKind: g.RingKind, SlotCount: g.SlotCount, SlotSize: g.SlotSize,
 		MaxParticipants: g.MaxParticipants, ArenaSize: g.ArenaSize, Options: g.Options,
 	}
 }

@@ -46,11 +46,11 @@ type Totals struct {
 	Aborted       atomic.Uint64 `doc:"slots passed that their owners aborted"`
 	Discarded     atomic.Uint64 `doc:"full slots counted by a forced close"`
 	Corrupt       atomic.Uint64 `doc:"impossible words found"`
-	PastSent      atomic.Uint64 `doc:"messages of senders that left"`
+	PastSent      atomic.Uint64 `doc:"messages of departed senders"`
 	PastSentBytes atomic.Uint64 `doc:"payload bytes of those"`
 	Claims        atomic.Uint64 `doc:"claim numbers given out"`
-	Redeliver     atomic.Uint64 `doc:"tail word when the last receiver was found dead; zero none"`
-	NotDelivered  atomic.Uint64 `doc:"upper bound recorded by a forced close without receiver's answer"`
+	Redeliver     atomic.Uint64 `doc:"tail when the last receiver was found dead; zero none"`
+	NotDelivered  atomic.Uint64 `doc:"upper bound, by a forced close that got no answer"`
 	_             [Line - 88]byte
 }
 
@@ -105,11 +105,11 @@ type Control struct {
 	Data        Event                       `doc:"data event: the receiver sleeps here"`
 	Space       Event                       `doc:"space event: senders and drains sleep here"`
 	StateEvent  Event                       `doc:"state event: always woken"`
-	Membership  Event                       `doc:"membership: Seq counts arrivals, departures and deaths"`
+	Membership  Event                       `doc:"Seq counts arrivals, departures and deaths"`
 	Poison      Poison                      `doc:"set by whoever finds an impossible word"`
 	Totals      Totals                      `doc:"counters"`
 	Holder      Holder                      `doc:"control-lock holder, for people"`
-	Transitions [TransitionCount]Transition `doc:"record of the change to epoch e at e mod 8"`
+	Transitions [TransitionCount]Transition `doc:"change to epoch e at e mod 8"`
 	Depends     [DependencyCount]Dependency `doc:"dependencies"`
 }
 

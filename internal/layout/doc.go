@@ -26,3 +26,5 @@
 // memory, and the packages above decide who may store where. Values read through a
 // View come from other processes: read once, check, then use.
 package layout
+
+//go:generate go run ./gen

@@ -17,7 +17,7 @@ type Field struct {
 	Name   string // dotted path inside the struct
 	Offset uint64 // bytes from the start of the struct
 	Size   uint64 // bytes
-	Type   string // "u32", "u64", "i64", "bytes"
+	Type   string // "u32", "u64", "i64", "bytes", or "u64[4]" for an array
 	Doc    string
 }
 
@@ -31,7 +31,10 @@ type Table struct {
 // Tables returns the description of every struct of a segment, in file order.
 func Tables() []Table {
 	var out []Table
-	for _, v := range []any{Header{}, Control{}, Transition{}, Dependency{}, Participant{}, Death{}} {
+	structs := []any{
+		Header{}, Control{}, Transition{}, Dependency{}, Participant{}, Death{},
+	}
+	for _, v := range structs {
 		t := reflect.TypeOf(v)
 		table := Table{Name: t.Name(), Size: uint64(t.Size())}
 		table.Fields = appendFields(nil, t, "", 0)
@@ -51,7 +54,8 @@ func FieldTable() string {
 		}
 	}
 	fmt.Fprintf(&b, "commit lap@%d kind@%d length:%d\n", lapShift, kindShift, lengthBits)
-	fmt.Fprintf(&b, "line %d page %d unit %d lock %d\n", Line, PageSize, ArenaUnit, uint64(LockBase))
+	fmt.Fprintf(&b, "line %d page %d unit %d lock %d\n",
+		Line, PageSize, ArenaUnit, uint64(LockBase))
 	return b.String()
 }
 
@@ -70,7 +74,8 @@ func appendFields(out []Field, t reflect.Type, prefix string, base uint64) []Fie
 			continue
 		}
 		out = append(out, Field{
-			Name: name, Offset: off, Size: uint64(f.Type.Size()), Type: typeName(f.Type), Doc: f.Tag.Get("doc"),
+			Name: name, Offset: off, Size: uint64(f.Type.Size()), Type: typeName(f.Type),
+			Doc: f.Tag.Get("doc"),
 		})
 	}
 	return out

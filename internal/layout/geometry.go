@@ -52,9 +52,7 @@ func NewGeometry(p Params) (Geometry, error) {
 	g.SlotsOff = alignUp(g.DeathsOff+DeathCount*DeathSize, PageSize)
 	g.ArenaOff = alignUp(g.SlotsOff+p.SlotCount*uint64(p.SlotSize), PageSize)
 	g.TotalSize = g.ArenaOff + p.ArenaSize
-	if p.SlotCount > 0 {
-		g.SlotShift = uint(bits.TrailingZeros64(p.SlotCount))
-	}
+	g.SlotShift = uint(bits.TrailingZeros64(p.SlotCount))
 	off := uint32(CommitSize)
 	if p.Options&OptChecksums != 0 {
 		g.ChecksumOff, off = off, off+8
@@ -89,7 +87,10 @@ func (p Params) check() error {
 	if err := p.checkRing(); err != nil {
 		return err
 	}
-	if p.ArenaSize != 0 && (!powerOfTwo(p.ArenaSize) || p.ArenaSize < MinArena || p.ArenaSize > MaxArena) {
+	if p.ArenaSize == 0 {
+		return nil
+	}
+	if !powerOfTwo(p.ArenaSize) || p.ArenaSize < MinArena || p.ArenaSize > MaxArena {
 		return fmt.Errorf("%w: arena of %d bytes, want 0 or a power of two from %d to %d",
 			ErrInvalid, p.ArenaSize, MinArena, MaxArena)
 	}
@@ -99,10 +100,12 @@ func (p Params) check() error {
 func (p Params) checkRing() error {
 	if p.Kind == KindEvent && p.RingKind != RingNone || p.Kind == KindChannel &&
 		p.RingKind != RingSPSC && p.RingKind != RingMPSC {
-		return fmt.Errorf("%w: ring kind %d does not fit segment kind %d", ErrInvalid, p.RingKind, p.Kind)
+		return fmt.Errorf("%w: ring kind %d does not fit segment kind %d",
+			ErrInvalid, p.RingKind, p.Kind)
 	}
 	if !powerOfTwo(p.SlotCount) || p.SlotCount > MaxSlots {
-		return fmt.Errorf("%w: %d slots, want a power of two up to %d", ErrInvalid, p.SlotCount, MaxSlots)
+		return fmt.Errorf("%w: %d slots, want a power of two up to %d",
+			ErrInvalid, p.SlotCount, MaxSlots)
 	}
 	size := uint64(p.SlotSize)
 	if !powerOfTwo(size) || size < MinSlotSize || size > MaxSlotSize {
@@ -117,7 +120,8 @@ func (p Params) checkRing() error {
 		need += 8
 	}
 	if size < need {
-		return fmt.Errorf("%w: slots of %d bytes, want at least %d with these options", ErrInvalid, p.SlotSize, need)
+		return fmt.Errorf("%w: slots of %d bytes, want at least %d with these options",
+			ErrInvalid, p.SlotSize, need)
 	}
 	return nil
 }

@@ -13,16 +13,24 @@ import (
 func StoreText(words []atomic.Uint64, s string) {
 	size := len(words) * 8
 	if len(s) > size {
-		s = s[:size]
-		for len(s) > 0 && !utf8.ValidString(s) {
-			s = s[:len(s)-1]
-		}
+		s = s[:runeStart(s, size)]
 	}
 	buf := make([]byte, size)
 	copy(buf, s)
 	for i := range words {
 		words[i].Store(binary.LittleEndian.Uint64(buf[i*8:]))
 	}
+}
+
+// runeStart returns where the rune begins that holds byte at of s. A longer run of
+// bytes that begin no rune is no text, and is cut anywhere.
+func runeStart(s string, at int) int {
+	for back := range min(utf8.UTFMax, at+1) {
+		if utf8.RuneStart(s[at-back]) {
+			return at - back
+		}
+	}
+	return at
 }
 
 // LoadText reads the text in words up to the first zero byte. What is not

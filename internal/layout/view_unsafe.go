@@ -61,8 +61,9 @@ type View struct {
 // Overlay puts a View over mem, which holds a segment of geometry g. It checks
 // size and alignment only; it believes nothing that is in mem.
 func Overlay(mem []byte, g Geometry) (*View, error) {
-	if uint64(len(mem)) != g.TotalSize {
-		return nil, fmt.Errorf("%w: %d bytes of memory for a segment of %d", ErrInvalid, len(mem), g.TotalSize)
+	if uint64(len(mem)) != g.TotalSize || g.TotalSize == 0 {
+		return nil, fmt.Errorf("%w: %d bytes of memory for a segment of %d",
+			ErrInvalid, len(mem), g.TotalSize)
 	}
 	base := unsafe.Pointer(unsafe.SliceData(mem))
 	if uintptr(base)%Line != 0 {
@@ -84,7 +85,7 @@ func Overlay(mem []byte, g Geometry) (*View, error) {
 // Word returns the 64-bit word at byte off of mem. It panics if the word is not
 // inside mem or not aligned: offsets are our own, never a peer's.
 func Word(mem []byte, off uint64) *atomic.Uint64 {
-	_ = mem[off+7]
+	_ = mem[off : off+8]
 	p := unsafe.Add(unsafe.Pointer(unsafe.SliceData(mem)), off)
 	if uintptr(p)%8 != 0 {
 		panic("layout: word is not aligned")
