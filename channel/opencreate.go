@@ -143,7 +143,8 @@ func (ch *Channel) verdict(alone bool, want layout.Params) (string, error) {
 	case w.State() == state.Active && other == nil:
 		return "", nil
 	case w.State() == state.Active && unread > 0:
-		return "", fmt.Errorf("%w; %d messages are unread: receive them or remove it", other, unread)
+		return "", fmt.Errorf("%w; %d messages are unread: receive them or remove it",
+			other, unread)
 	case w.State() == state.Active:
 		return other.Error(), nil
 	case (w.State() == state.Draining || w.State() == state.Closing) && unread > 0 && !w.Forced():

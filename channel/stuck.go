@@ -16,7 +16,8 @@ func (ch *Channel) who(place int) string {
 }
 
 func describeIdentity(id *layout.Identity) string {
-	return shm.Describe(id.PID.Load(), id.PIDNS.Load(), id.Start.Load(), layout.LoadText(id.Comm[:]))
+	comm := layout.LoadText(id.Comm[:])
+	return shm.Describe(id.PID.Load(), id.PIDNS.Load(), id.Start.Load(), comm)
 }
 
 // whyFull says in words why there is no room.

@@ -126,7 +126,7 @@ func (w *watcher) compareState() {
 	w.word, w.started = now, true
 	last := w.ch.state.Last()
 	w.emit(Change{
-		Kind: StateChanged, State: now.State(), Reason: last.Reason, PID: last.By.PID,
+		Kind: StateChanged, State: now.State(), Reason: w.ch.state.Reason(), PID: last.By.PID,
 		Comm: last.By.Comm, Role: last.By.Role, At: last.At,
 	})
 }
@@ -143,8 +143,9 @@ func (w *watcher) compareMembers() {
 		}
 		if number != 0 && (!known || old.Instance != number) {
 			c := Change{
-				Kind: Joined, State: ch.state.Load().State(), Role: layout.Role(row.Who.Role.Load()),
-				PID: row.Who.PID.Load(), Comm: layout.LoadText(row.Who.Comm[:]), Instance: number,
+				Kind: Joined, State: ch.state.Load().State(),
+				Role: layout.Role(row.Who.Role.Load()), PID: row.Who.PID.Load(),
+				Comm: layout.LoadText(row.Who.Comm[:]), Instance: number,
 				At: time.Unix(0, row.Who.WhenNs.Load()),
 			}
 			w.members[place] = c

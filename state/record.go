@@ -76,8 +76,20 @@ func (m *Machine) Last() Transition {
 	return out
 }
 
-// Reason returns why the channel is in its state.
-func (m *Machine) Reason() string { return m.Last().Reason }
+// Reason returns why the channel is in its state. The receiver's move to CLOSING writes
+// no record: its reason is that of the seal before it, if that can still be read.
+func (m *Machine) Reason() string {
+	last := m.Last()
+	if last.Recorded || last.Word.State() != Closing {
+		return last.Reason
+	}
+	epoch := (last.Word.Epoch() - 1) & epochMask
+	seal, ok := read(&m.ctl.Transitions[epoch%layout.TransitionCount])
+	if ok && seal.Word.Epoch() == epoch && seal.Word.State() == Draining && seal.Reason != "" {
+		return seal.Reason
+	}
+	return last.Reason
+}
 
 // History returns the recorded changes of the last eight epochs, oldest first, as far
 // as their records are whole. A change without a record is left out.
