@@ -1,0 +1,19 @@
+package shm
+
+// What tests of the package look at from outside.
+var (
+	PathOf       = pathOf
+	NameOf       = nameOf
+	CgroupFreeIn = cgroupFreeIn
+)
+
+// DropWatches makes the kernel forget the watches of the notifier, as if it had done so
+// by itself, and returns how many there were.
+func DropWatches(drop func(fd int, wd int32)) int {
+	hub.mu.Lock()
+	defer hub.mu.Unlock()
+	for wd := range hub.watches {
+		drop(hub.fd, wd)
+	}
+	return len(hub.watches)
+}
