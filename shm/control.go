@@ -64,58 +64,70 @@ func (s *Segment) TryControl(op string) (release func(), ok bool, err error) {
 
 // lockControl tries once and writes down who holds the lock.
 func (s *Segment) lockControl(op string) (bool, error) {
-	ok := false
-	err := s.withFile(func(fd int) error {
-		var err error
-		ok, err = lockByte(fd, unix.F_WRLCK, controlByte)
-		return err
-	})
-	if !ok || err != nil {
-		return false, err
-	}
-	fault.Point("shm.control.locked")
-	err = s.Guard(func() error {
-		holder := &s.view.Control.Holder
-		layout.StoreText(holder.Op[:], op)
-		Myself().Store(&holder.Who, layout.RoleController)
+	won := false
+	err := s.withFile(func(fd int) error { // the mapping stays as long as the descriptors
+		ok, err := lockByte(fd, unix.F_WRLCK, controlByte)
+		if !ok || err != nil {
+			return err
+		}
+		fault.Point("shm.control.locked")
+		err = s.Guard(func() error {
+			holder := &s.view.Control.Holder
+			layout.StoreText(holder.Op[:], op)
+			Myself().Store(&holder.Who, layout.RoleController)
+			return nil
+		})
+		if err != nil {
+			_ = unlockByte(fd, controlByte) // the fault is what to report
+			return err
+		}
+		won = true
 		return nil
 	})
-	if err != nil {
-		// The fault is what to report.
-		_ = s.withFile(func(fd int) error { return unlockByte(fd, controlByte) })
-		return false, err
-	}
-	return true, nil
+	return won, err
 }
 
 func (s *Segment) freeControl() {
-	_ = s.Guard(func() error { // memory that is gone holds no name either
-		s.view.Control.Holder.Who.PID.Store(0)
-		return nil
-	})
-	fault.Point("shm.control.unlock")
-	// It can fail only if the segment was closed, which freed the lock as well.
-	_ = s.withFile(func(fd int) error { return unlockByte(fd, controlByte) })
+	s.unlockControl()
 	<-s.control
+}
+
+// unlockControl frees the kernel's lock; others of this attachment still wait.
+func (s *Segment) unlockControl() {
+	// It can fail only if the segment was closed, which freed the lock as well.
+	_ = s.withFile(func(fd int) error {
+		_ = s.Guard(func() error { // memory that is gone holds no name either
+			s.view.Control.Holder.Who.PID.Store(0)
+			return nil
+		})
+		fault.Point("shm.control.unlock")
+		return unlockByte(fd, controlByte)
+	})
 }
 
 // controlBusy adds the holder to why the wait ended.
 func (s *Segment) controlBusy(cause error) error {
 	busy := &BusyError{What: "the control lock"}
-	err := s.Guard(func() error {
-		holder := &s.view.Control.Holder
-		busy.Holder = describeIdentity(&holder.Who)
-		if op := layout.LoadText(holder.Op[:]); op != "" {
-			busy.Holder += " to " + op
-		}
-		if since := holder.Who.WhenNs.Load(); since > 0 {
-			age := time.Since(time.Unix(0, since)).Round(time.Millisecond)
-			busy.Holder += fmt.Sprintf(" since %v", age)
-		}
-		return nil
+	err := s.withFile(func(int) error {
+		return s.Guard(func() error {
+			busy.Holder = describeHolder(&s.view.Control.Holder)
+			return nil
+		})
 	})
 	if err != nil {
 		return err
 	}
 	return fmt.Errorf("%w: %w", cause, busy)
+}
+
+func describeHolder(h *layout.Holder) string {
+	text := describeIdentity(&h.Who)
+	if op := layout.LoadText(h.Op[:]); op != "" {
+		text += " to " + op
+	}
+	if since := h.Who.WhenNs.Load(); since > 0 {
+		age := time.Since(time.Unix(0, since)).Round(time.Millisecond)
+		text += fmt.Sprintf(" since %v", age)
+	}
+	return text
 }

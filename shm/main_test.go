@@ -2,6 +2,7 @@ package shm_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,3 +115,12 @@ func never() bool { return false }
 
 // always is lastOut of one that goes.
 func always() bool { return true }
+
+// statusOf returns the letter of a process's state: T is stopped, Z is dead.
+func statusOf(t testing.TB, pid int) string {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	require.NoError(t, err)
+	text := string(data)
+	return text[strings.LastIndexByte(text, ')')+2:][:1]
+}

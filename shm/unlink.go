@@ -80,7 +80,7 @@ func (s *Segment) Detach(ctx context.Context, lastOut func() bool) error {
 	if s.readOnly || s.Nameless() {
 		return s.Close()
 	}
-	release, err := s.Control(ctx, "detach")
+	_, err := s.Control(ctx, "detach")
 	switch {
 	case errors.Is(err, os.ErrClosed):
 		return nil
@@ -90,8 +90,10 @@ func (s *Segment) Detach(ctx context.Context, lastOut func() bool) error {
 	fault.Point("shm.detach.control")
 	err = s.letGo(lastOut)
 	fault.Point("shm.detach.gone")
-	release()
-	return errors.Join(err, s.Close())
+	s.unlockControl()
+	err = errors.Join(err, s.Close())
+	<-s.control // only now: a second Detach finds it closed, not half gone
+	return err
 }
 
 // letGo drops the shared byte while the control lock is still held: of two who leave
