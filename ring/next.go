@@ -137,6 +137,9 @@ func (c *Consumer) pass() {
 		_ = c.remember()
 	}
 	c.advance()
+	if c.mustPublish() {
+		c.Publish() // as a release would: the caller may hold what Next gives it for long
+	}
 }
 
 // nothing says why the next slot gives nothing: it looks at the tail. It returns

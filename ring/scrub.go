@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
 
@@ -44,8 +45,9 @@ func (c *Consumer) scrubSlot(probe *Consumer) bool {
 			repaired = 0
 		}
 	}
-	s.commit().CompareAndSwap(w, repaired) // sync: commit
-	return true
+	fault.Point("ring.scrub.damaged")
+	// If the word changed, its owner has just committed: there is no damage any more.
+	return s.commit().CompareAndSwap(w, repaired) // sync: commit
 }
 
 // sound reports whether w is a possible commit word of the slot at c.next, and what
