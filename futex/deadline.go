@@ -51,5 +51,15 @@ func (d Deadline) Earlier(o Deadline) Deadline {
 	return d
 }
 
+// timespec fills t for the kernel, which refuses what lies before the boot. It
+// returns nil for Never.
+func (d Deadline) timespec(t *unix.Timespec) *unix.Timespec {
+	if d == Never {
+		return nil
+	}
+	*t = unix.NsecToTimespec(max(int64(d), 0))
+	return t
+}
+
 // Passed reports whether d is over.
 func (d Deadline) Passed() bool { return d != Never && Now() >= d }

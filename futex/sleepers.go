@@ -1,6 +1,7 @@
 package futex
 
 import (
+	"fmt"
 	"sync"
 
 	"shmring/internal/layout"
@@ -28,10 +29,13 @@ func (s *Sleepers) Enter(place int) {
 	Announce(s.event, place)
 }
 
-// Leave withdraws one sleeper of the place.
+// Leave withdraws one sleeper of the place, which Enter must have announced.
 func (s *Sleepers) Leave(place int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.count[place] == 0 {
+		panic(fmt.Sprintf("futex: nobody sleeps at place %d", place))
+	}
 	if s.count[place]--; s.count[place] == 0 {
 		Withdraw(s.event, place)
 	}

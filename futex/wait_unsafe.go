@@ -26,11 +26,8 @@ var ErrTimeout = errors.New("futex: deadline passed")
 // Other errors mean that w is not memory that can be slept on (it was unmapped or
 // truncated). The sleep costs no P: the scheduler takes it back.
 func Wait(w *atomic.Uint32, val uint32, until Deadline) error {
-	var ts *unix.Timespec
-	if until != Never {
-		t := unix.NsecToTimespec(int64(until))
-		ts = &t
-	}
+	var t unix.Timespec
+	ts := until.timespec(&t)
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w)), opWaitBitset,
 			uintptr(val), uintptr(unsafe.Pointer(ts)), 0, matchAny)
@@ -49,8 +46,12 @@ func Wait(w *atomic.Uint32, val uint32, until Deadline) error {
 	}
 }
 
-// Wake wakes up to n sleepers of w in all processes and returns how many.
+// Wake wakes up to n sleepers of w in all processes and returns how many. The kernel
+// takes a zero for a one, so that nobody is asked for nobody.
 func Wake(w *atomic.Uint32, n int) int {
+	if n <= 0 {
+		return 0
+	}
 	n = min(n, math.MaxInt32)
 	woken, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w)), opWake,
 		uintptr(n), 0, 0, 0)
@@ -85,11 +86,8 @@ func waitVector(words []Word, until Deadline) (int, error) {
 			val: uint64(w.Val), uaddr: uint64(uintptr(unsafe.Pointer(w.W))), flags: size32,
 		}
 	}
-	var ts *unix.Timespec
-	if until != Never {
-		t := unix.NsecToTimespec(int64(until))
-		ts = &t
-	}
+	var t unix.Timespec
+	ts := until.timespec(&t)
 	for {
 		n, _, errno := unix.Syscall6(sysWaitv, uintptr(unsafe.Pointer(&vec[0])), uintptr(len(vec)),
 			0, uintptr(unsafe.Pointer(ts)), unix.CLOCK_MONOTONIC, 0)

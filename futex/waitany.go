@@ -63,9 +63,9 @@ func changed(words []Word) int {
 	return -1
 }
 
-// waitEach sleeps on each word in a goroutine of its own. The first that ends bumps
-// the other words, which ends the others; sleepers elsewhere wake for nothing and
-// check again.
+// waitEach sleeps on each word in a goroutine of its own. The first that ends before
+// the deadline bumps the other words, which ends the others; sleepers elsewhere wake
+// for nothing and check again. At the deadline all end by themselves.
 func waitEach(words []Word, until Deadline) (int, error) {
 	type result struct {
 		index int
@@ -76,19 +76,29 @@ func waitEach(words []Word, until Deadline) (int, error) {
 		go func() { results <- result{i, Wait(w.W, w.Val, until)} }()
 	}
 	first := <-results
-	for i, w := range words {
-		if i != first.index && w.W.Load() == w.Val { // sync: seq
-			w.W.Add(1) // sync: seq
-			WakeAll(w.W)
-		}
+	expired := errors.Is(first.err, ErrTimeout)
+	if !expired {
+		endOthers(words, first.index)
 	}
 	for range len(words) - 1 {
-		if r := <-results; first.err != nil && r.err == nil {
-			first = r
+		if r := <-results; expired && r.err == nil {
+			first, expired = r, false
 		}
 	}
 	if first.err != nil {
 		return -1, first.err
 	}
 	return first.index, nil
+}
+
+// endOthers ends the sleeps on all words but one. A word that changed is woken too:
+// who changed it may have died before its wake.
+func endOthers(words []Word, but int) {
+	for i, w := range words {
+		if i == but {
+			continue
+		}
+		w.W.CompareAndSwap(w.Val, w.Val+1) // sync: seq
+		WakeAll(w.W)
+	}
 }

@@ -1,0 +1,159 @@
+package futex
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"shmring/internal/layout"
+)
+
+// childVar makes the test binary play the other process: "verb file".
+const childVar = "SHMRING_FUTEX_CHILD"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(childVar); role != "" {
+		verb, file, _ := strings.Cut(role, " ")
+		if err := child(verb, file); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// watchdog ends a test binary that hangs, with all stacks: a lost wake-up is a hang.
+func watchdog(t *testing.T) {
+	t.Helper()
+	timer := time.AfterFunc(2*time.Minute, func() { panic(t.Name() + " hangs") })
+	t.Cleanup(func() { timer.Stop() })
+}
+
+func testGeometry() layout.Geometry {
+	g, err := layout.NewGeometry(layout.Params{
+		Kind: layout.KindChannel, RingKind: layout.RingMPSC, SlotCount: 1,
+		SlotSize: layout.MinSlotSize, MaxParticipants: layout.MinParticipants,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return g
+}
+
+func mapFile(path string) (*layout.View, []byte, error) {
+	g := testGeometry()
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unix.Close(fd)
+	mem, err := unix.Mmap(fd, 0, int(g.TotalSize), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := layout.Overlay(mem, g)
+	return v, mem, err
+}
+
+// sharedFile returns the control words of a file that other processes can map, too.
+func sharedFile(t *testing.T) (*layout.Control, string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "shmring-test-*")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	path := filepath.Join(dir, "words")
+	require.NoError(t, os.WriteFile(path, make([]byte, testGeometry().TotalSize), 0o600))
+	v, mem, err := mapFile(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, unix.Munmap(mem)) })
+	return v.Control, path
+}
+
+// startChild runs verb in another process. The returned function waits for its end.
+func startChild(t *testing.T, verb, path string) (wait func()) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childVar+"="+verb+" "+path)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	return func() {
+		t.Helper()
+		require.NoError(t, cmd.Wait(), "the other process failed at %q", verb)
+	}
+}
+
+// child is the other process.
+func child(verb, path string) error {
+	v, _, err := mapFile(path)
+	if err != nil {
+		return err
+	}
+	c := v.Control
+	switch verb {
+	case "wake-one":
+		wakeOne(&c.Data.Seq)
+	case "wait":
+		return Wait(&c.Data.Seq, 0, Never)
+	case "wait-any":
+		_, err := WaitAny([]Word{{&c.Space.Seq, 0}, {&c.Data.Seq, 0}}, Never)
+		return err
+	case "pong":
+		return pong(c)
+	default:
+		return fmt.Errorf("unknown verb %q", verb)
+	}
+	return nil
+}
+
+// rounds is how often ping and pong answer each other.
+const rounds = 2000
+
+// until sleeps at a place of e until done holds: the protocol of an event, without
+// spinning and without a deadline, so that a lost wake-up hangs.
+func until(e *layout.Event, place, places int, done func() bool) error {
+	s := NewSleepers(e, places)
+	s.Enter(place)
+	defer s.Leave(place)
+	for {
+		seq := Sample(e)
+		if done() {
+			return nil
+		}
+		if err := Wait(&e.Seq, seq, Never); err != nil {
+			return err
+		}
+	}
+}
+
+// ping counts up the tail and waits for the head to follow.
+func ping(c *layout.Control) error {
+	for i := range uint64(rounds) {
+		c.Tail.V.Store(i + 1)
+		Signal(&c.Data, 4)
+		if err := until(&c.Space, 0, 4, func() bool { return c.Head.V.Load() > i }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pong is the other side of ping.
+func pong(c *layout.Control) error {
+	for i := range uint64(rounds) {
+		if err := until(&c.Data, 1, 4, func() bool { return c.Tail.V.Load() > i }); err != nil {
+			return err
+		}
+		c.Head.V.Store(i + 1)
+		Signal(&c.Space, 4)
+	}
+	return nil
+}
