@@ -40,7 +40,7 @@ func (h *notifier) add(path string, sub *subscription) error {
 	}
 	wd, err := h.watch(path)
 	if err != nil {
-		h.closeIfIdle()
+		h.closeIfIdle() // its reader has nothing to do and ends soon
 		return err
 	}
 	w := h.watches[wd]
@@ -163,18 +163,36 @@ func (h *notifier) event(f *os.File, ev inotifyEvent) {
 func (h *notifier) renew(w *watch) {
 	for _, sub := range w.snapshot() {
 		wd := -1
-		err := sub.seg.withFile(func(fd int) error {
+		err := sub.seg.tryFile(func(fd int) error {
 			var err error
 			wd, err = unix.InotifyAddWatch(h.fd, fdPath(fd), watchMask)
 			return err
 		})
 		if err == nil {
-			delete(h.watches, w.wd)
-			w.wd = int32(wd)
-			h.watches[w.wd] = w
+			h.renumber(w, int32(wd))
 			return
 		}
 	}
+}
+
+// renumber gives a watch the kernel's new number, or its subscriptions to the watch
+// that somebody set under it meanwhile.
+func (h *notifier) renumber(w *watch, wd int32) {
+	delete(h.watches, w.wd)
+	heir := h.watches[wd]
+	if heir == nil {
+		w.wd = wd
+		h.watches[wd] = w
+		return
+	}
+	subs := w.takeAll()
+	for _, sub := range subs {
+		sub.watch = heir
+	}
+	heir.mu.Lock()
+	heir.subs = append(heir.subs, subs...)
+	heir.mu.Unlock()
+	heir.event(NoticeIgnored)
 }
 
 // An inotifyEvent is one event as the kernel tells it.

@@ -19,7 +19,8 @@ const (
 	NoticeRepeat
 	// NoticeAttrib: the file's attributes changed, maybe its link count.
 	NoticeAttrib
-	// NoticeIgnored: the kernel had dropped the watch; it was set anew.
+	// NoticeIgnored: the kernel had dropped the watch; it was set anew. It stands for
+	// every other notice. An unlink does that to a file that was created without a name.
 	NoticeIgnored
 )
 
@@ -182,4 +183,16 @@ func (w *watch) drop(sub *subscription) bool {
 		w.timer.Stop()
 	}
 	return len(w.subs) == 0
+}
+
+// takeAll empties a watch whose subscriptions another one takes over.
+func (w *watch) takeAll() []*subscription {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	subs := w.subs
+	w.subs = nil
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	return subs
 }

@@ -109,6 +109,19 @@ func (s *Segment) withFile(fn func(fd int) error) error {
 	return fn(int(s.file.Fd()))
 }
 
+// tryFile is withFile for the notifier, which holds its own lock: it must not wait for
+// a Close that waits for a call that waits for the notifier.
+func (s *Segment) tryFile(fn func(fd int) error) error {
+	if !s.life.TryRLock() {
+		return os.ErrClosed
+	}
+	defer s.life.RUnlock()
+	if s.file == nil {
+		return os.ErrClosed
+	}
+	return fn(int(s.file.Fd()))
+}
+
 // File returns a new description of the segment's file that holds no lock, to be
 // handed to a child. The caller closes it.
 func (s *Segment) File() (*os.File, error) {
