@@ -52,7 +52,7 @@ func TestSendThenReceiveReturnsTheSameBytes(t *testing.T) {
 			for i := range 3000 {
 				want := bytes.Repeat([]byte{byte(i)}, i%(v.MaxMessage()+1))
 				require.NoError(t, tx.Send(want))
-				require.Equal(t, len(want), len(recv(t, rx)))
+				require.Equal(t, want, recv(t, rx))
 			}
 			var it Item
 			require.Equal(t, ErrEmpty, rx.Next(&it))
