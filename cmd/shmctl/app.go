@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// An app is everything a command touches besides the channels themselves.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	dir            string // --dir; empty: the library's choice
+}
+
+func newApp() *app {
+	return &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+}
+
+// execute runs one command line and returns the exit code. It is the only place that
+// reports errors.
+func (a *app) execute(ctx context.Context, args []string) int {
+	root := newRootCmd(a)
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	verb := strings.TrimPrefix(cmd.CommandPath(), root.Name())
+	for _, err := range parts(err) {
+		a.complain(strings.TrimSpace(verb), err)
+	}
+	return exitCode(err)
+}
+
+// complain writes one line about a failure.
+func (a *app) complain(verb string, err error) {
+	who := "shmctl"
+	if verb != "" {
+		who += " " + verb
+	}
+	text := strings.ReplaceAll(explain(verb, err), "\n", "; ")
+	_, _ = fmt.Fprintf(a.stderr, "%s: %s\n", who, text) // nowhere left to report
+}
+
+// severalErrors are failures of one call, each of its own object.
+type severalErrors []error
+
+func (e severalErrors) Error() string { return errors.Join(e...).Error() }
+
+// Unwrap gives the first one: it decides on the exit code.
+func (e severalErrors) Unwrap() error { return e[0] }
+
+// parts returns the errors to report, a line each.
+func parts(err error) []error {
+	if several, ok := errors.AsType[severalErrors](err); ok {
+		return several
+	}
+	return []error{err}
+}

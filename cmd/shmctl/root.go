@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"shmring/shm"
+)
+
+func newRootCmd(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "shmctl",
+		Short: "Channels in shared memory between the processes of one machine",
+		Long: `Shmctl makes, fills, empties, ends, shows and removes shmring channels: named,
+bounded, crash-proof queues in shared memory between processes of one machine.`,
+		Example: `  seq 1 1000000 | shmctl send q --lines --seal
+  shmctl recv q --lines > out`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("no verb %q; shmctl help lists them", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&a.dir, "dir", "",
+		fmt.Sprintf("directory of segments (default $%s, else %s)", shm.EnvDir, shm.DefaultDir))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	root.AddCommand(newExitCodesTopic())
+	return root
+}
