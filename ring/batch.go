@@ -37,6 +37,7 @@ func (p *Producer) claimBatch(ps [][]byte) (t uint64, n int, units uint64, err e
 		if t&sealBit != 0 {
 			return 0, 0, 0, ErrSealed
 		}
+		fault.Point("ring.claim.tail")
 		h := p.cachedHead
 		if t != p.lastTail {
 			h = p.head.Load() // sync: head
@@ -46,6 +47,7 @@ func (p *Producer) claimBatch(ps [][]byte) (t uint64, n int, units uint64, err e
 			n, units = p.measure(t, h, ps)
 		}
 		if n == 0 {
+			fault.Point("ring.claim.full")
 			if p.tail.Load() != t { // sync: tail
 				continue
 			}

@@ -19,6 +19,7 @@ func (p *Producer) claim(n, units uint64) (uint64, error) {
 		if t&sealBit != 0 {
 			return 0, ErrSealed
 		}
+		fault.Point("ring.claim.tail")
 		h := p.cachedHead
 		if t != p.lastTail {
 			h = p.head.Load() // sync: head
@@ -27,6 +28,7 @@ func (p *Producer) claim(n, units uint64) (uint64, error) {
 		if !ok {
 			h = p.head.Load() // sync: head
 			if next, ok = p.fit(t, h, n, units); !ok {
+				fault.Point("ring.claim.full")
 				if p.tail.Load() != t { // sync: tail
 					continue // t and h are not of one time: they prove nothing
 				}
@@ -118,10 +120,12 @@ func (p *Producer) Room(n int) error {
 		if t&sealBit != 0 {
 			return ErrSealed
 		}
+		fault.Point("ring.room.tail")
 		h := p.head.Load() // sync: head
 		if _, ok := p.fit(t, h, 1, units); ok {
 			return nil
 		}
+		fault.Point("ring.room.full")
 		if p.tail.Load() == t { // sync: tail
 			return p.refuse(t, h)
 		}

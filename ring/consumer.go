@@ -4,6 +4,7 @@ import (
 	"math"
 	"sync/atomic"
 
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
 
@@ -96,6 +97,7 @@ const (
 // be.
 func (r *Ring) NewConsumer(redeliver uint64) (*Consumer, error) {
 	h := r.head.Load() // sync: head
+	fault.Point("ring.consumer.head")
 	t := r.tail.Load() // sync: tail
 	if err := r.plausible(t, h); err != nil {
 		return nil, err

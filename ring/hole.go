@@ -28,6 +28,7 @@ func (c *Consumer) Skip(alive func(place int) bool) (owner int, err error) {
 	if err != nil || ahead == 0 {
 		return -1, err
 	}
+	fault.Point("ring.skip.looked")
 	if c.current(s.commit().Load()) { // sync: commit
 		return -1, nil
 	}
@@ -60,6 +61,7 @@ func (c *Consumer) Skip(alive func(place int) bool) (owner int, err error) {
 // owner returns the first living place whose intent covers the next slot, or -1.
 func (c *Consumer) owner(alive func(place int) bool) (int, error) {
 	for place := range c.rows {
+		fault.Point("ring.skip.intent")
 		intent := c.rows[place].Intent.Load() // sync: intent
 		if intent == 0 {
 			continue

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
 
@@ -34,6 +35,7 @@ func (c *Consumer) Next(it *Item) error {
 				continue
 			}
 		}
+		fault.Point("ring.next.missed")
 		if err := c.nothing(); err != errAgain {
 			return err
 		}
@@ -124,6 +126,7 @@ func (c *Consumer) checkReference(ref uint64, length uint32) (start, end arenaPo
 // pass moves over an aborted slot. It does not say how much of the arena it had, so a
 // tail read from now on is remembered.
 func (c *Consumer) pass() {
+	fault.Point("ring.pass.begin")
 	if c.next == c.skipped {
 		c.skipped = never
 	} else {
@@ -156,6 +159,7 @@ func (c *Consumer) nothing() error {
 		}
 		return err
 	}
+	fault.Point("ring.next.uncommitted")
 	t, ahead, err := c.lookAtTail()
 	if err != nil {
 		return err
@@ -170,6 +174,7 @@ func (c *Consumer) nothing() error {
 		}
 		return ErrEmpty
 	}
+	fault.Point("ring.next.tail")
 	if s.commit().Load() != w { // sync: commit
 		return errAgain
 	}
