@@ -1,0 +1,234 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"shmring/futex"
+	"shmring/internal/layout"
+)
+
+func BenchmarkBare(b *testing.B) { bare.benchmark(b) }
+
+// bare are the means that a channel is built of and those that it replaces. They
+// promise nothing: no bound, no order of many, no end, no survival of a kill.
+var bare = group{
+	{"roundtrip-spin/two-words", bareWords("bare-spin", spinTrip)},
+	{"roundtrip-park/futex", bareWords("bare-futex", futexTrip)},
+	{"roundtrip-park/pipe-32B", bareFD(pipes)},
+	{"roundtrip-park/unix-socket-32B", bareFD(sockets)},
+	{"harness/fill-and-check-32B", bareHarness},
+}
+
+// firstFD is where a peer finds the first file that it was given.
+const firstFD = 3
+
+// shared makes anonymous memory and maps it. It is gone with its last process.
+func (r *run) shared(size int) ([]byte, *os.File) {
+	r.Helper()
+	fd, err := unix.MemfdCreate("shmring-bench", unix.MFD_CLOEXEC)
+	r.check(err)
+	f := os.NewFile(uintptr(fd), "shmring-bench")
+	r.Cleanup(func() { r.check(f.Close()) })
+	r.check(f.Truncate(int64(size)))
+	mem, err := mapShared(fd, size)
+	r.check(err)
+	r.Cleanup(func() { r.check(unix.Munmap(mem)) })
+	return mem, f
+}
+
+func mapShared(fd, size int) ([]byte, error) {
+	const flags = unix.MAP_SHARED | unix.MAP_POPULATE
+	return unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, flags)
+}
+
+// words are one word for each direction, each alone on its line.
+type words struct{ there, back *atomic.Uint32 }
+
+const wordsBytes = 4096
+
+func wordsIn(mem []byte) words {
+	return words{
+		there: (*atomic.Uint32)(unsafe.Pointer(&mem[0])),
+		back:  (*atomic.Uint32)(unsafe.Pointer(&mem[layout.Line])),
+	}
+}
+
+// spinTrip stores n+1 and looks until it is answered.
+func spinTrip(w words, n uint64) error {
+	w.there.Store(uint32(n + 1))
+	for w.back.Load() != uint32(n+1) { //nolint:revive // looking is all
+	}
+	return nil
+}
+
+// bareSpinPeer answers spinTrip.
+func bareSpinPeer(p *peer) error {
+	return p.serveWords(func(w words, n uint64) error {
+		for w.there.Load() != uint32(n+1) { //nolint:revive // looking is all
+		}
+		w.back.Store(uint32(n + 1))
+		return nil
+	})
+}
+
+// futexTrip stores n+1, wakes the other side and sleeps until it is answered.
+func futexTrip(w words, n uint64) error {
+	w.there.Store(uint32(n + 1))
+	futex.Wake(w.there, 1)
+	return sleepUntil(w.back, uint32(n+1))
+}
+
+// bareFutexPeer answers futexTrip.
+func bareFutexPeer(p *peer) error {
+	return p.serveWords(func(w words, n uint64) error {
+		if err := sleepUntil(w.there, uint32(n+1)); err != nil {
+			return err
+		}
+		w.back.Store(uint32(n + 1))
+		futex.Wake(w.back, 1)
+		return nil
+	})
+}
+
+func sleepUntil(w *atomic.Uint32, want uint32) error {
+	for w.Load() != want {
+		if err := futex.Wait(w, want-1, futex.Never); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serveWords serves round trips over two words.
+func (p *peer) serveWords(trip func(w words, n uint64) error) error {
+	mem, err := mapShared(firstFD, wordsBytes)
+	if err != nil {
+		return err
+	}
+	w := wordsIn(mem)
+	return p.serve(each(func(n uint64) error { return trip(w, n) }), nil)
+}
+
+// bareWords makes round trips over two words.
+func bareWords(peer string, trip func(w words, n uint64) error) func(*run) {
+	return func(r *run) {
+		if peer == "bare-spin" {
+			r.needTwoCores()
+		}
+		r.begin()
+		mem, f := r.shared(wordsBytes)
+		w := wordsIn(mem)
+		r.peer(job{Kind: peer}, f)
+		there := func(n uint64) error { return trip(w, n) }
+		r.exchange(roundTripWarm, each(there), nil, newTripTimes(r, there))
+		r.end()
+	}
+}
+
+// fds are the four ends of two directions.
+type fds struct{ in, out, peerIn, peerOut int }
+
+func pipes() (fds, error) {
+	var there, back [2]int
+	if err := errors.Join(
+		unix.Pipe2(there[:], unix.O_CLOEXEC), unix.Pipe2(back[:], unix.O_CLOEXEC),
+	); err != nil {
+		return fds{}, err
+	}
+	return fds{in: back[0], out: there[1], peerIn: there[0], peerOut: back[1]}, nil
+}
+
+func sockets() (fds, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fds{}, err
+	}
+	// Four descriptors, so that each is closed once, whatever it is.
+	in, err := unix.FcntlInt(uintptr(pair[0]), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fds{}, err
+	}
+	peerIn, err := unix.FcntlInt(uintptr(pair[1]), unix.F_DUPFD_CLOEXEC, 0)
+	return fds{in: in, out: pair[0], peerIn: peerIn, peerOut: pair[1]}, err
+}
+
+// bareFD makes round trips through the kernel, by blocking reads and writes.
+func bareFD(open func() (fds, error)) func(*run) {
+	return func(r *run) {
+		r.begin()
+		f, err := open()
+		r.check(err)
+		peerIn := os.NewFile(uintptr(f.peerIn), "in")
+		peerOut := os.NewFile(uintptr(f.peerOut), "out")
+		r.Cleanup(func() { r.check(errors.Join(unix.Close(f.in), unix.Close(f.out))) })
+		r.peer(job{Kind: "bare-fd"}, peerIn, peerOut)
+		r.check(errors.Join(peerIn.Close(), peerOut.Close()))
+		buf := make([]byte, smallSize)
+		calls := uint64(0)
+		trip := func(n uint64) error {
+			fill32(buf, n)
+			calls += 2
+			if _, err := unix.Write(f.out, buf); err != nil {
+				return err
+			}
+			if err := readFull(f.in, buf); err != nil {
+				return err
+			}
+			if !check32(buf, n) {
+				return wrong(buf, n)
+			}
+			return nil
+		}
+		r.exchange(roundTripWarm, each(trip), func() uint64 { return calls }, newTripTimes(r, trip))
+		r.end()
+	}
+}
+
+// bareFDPeer sends back what it reads.
+func bareFDPeer(p *peer) error {
+	buf := make([]byte, smallSize)
+	calls := uint64(0)
+	return p.serve(each(func(n uint64) error {
+		calls += 2
+		if err := readFull(firstFD, buf); err != nil {
+			return err
+		}
+		if !check32(buf, n) {
+			return wrong(buf, n)
+		}
+		_, err := unix.Write(firstFD+1, buf)
+		return err
+	}), func() uint64 { return calls })
+}
+
+func readFull(fd int, b []byte) error {
+	n, err := unix.Read(fd, b)
+	if err == nil && n == 0 {
+		return io.EOF
+	}
+	if err == nil && n != len(b) {
+		return fmt.Errorf("%d of %d bytes at once", n, len(b))
+	}
+	return err
+}
+
+// bareHarness is what the harness itself costs for each message: one fill, one check.
+func bareHarness(r *run) {
+	buf := make([]byte, smallSize)
+	r.start()
+	for n := range r.n {
+		fill32(buf, n)
+		if !check32(buf, n) {
+			r.Fatal(wrong(buf, n))
+		}
+	}
+	r.stop()
+}

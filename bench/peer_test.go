@@ -1,0 +1,224 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"shmring/channel"
+	"shmring/internal/shmtest"
+)
+
+// peerName is the child function of every benchmark.
+const peerName = "bench-peer"
+
+// watchdog ends a benchmark that hangs. One invocation takes seconds.
+const watchdog = 2 * time.Minute
+
+// A job tells a peer what it is. It travels as JSON.
+type job struct {
+	Kind     string        // key of peerKinds
+	Core     int           // to pin to, or anyCore
+	Sender   uint64        // which sender this is, from zero
+	Channels []string      // names
+	Spin     time.Duration // OpenOptions.Spin
+	Size     int           // bytes of a message
+	Batch    int           // messages sent at once
+	Slots    int           // buffers of a bare pipeline
+}
+
+// A stint is the work of one side for the messages with numbers from ≤ n < to.
+type stint func(from, to uint64) error
+
+// peerKinds are the bodies of peers. Each prepares itself and then calls serve.
+var peerKinds = map[string]func(*peer) error{
+	"echo":        echoPeer,
+	"send":        sendPeer,
+	"bare-spin":   bareSpinPeer,
+	"bare-futex":  bareFutexPeer,
+	"bare-fd":     bareFDPeer,
+}
+
+// A peer is the other side, in the process that plays it.
+type peer struct {
+	job
+	conn *shmtest.Conn
+}
+
+func peerMain(c *shmtest.Conn, args []string) error {
+	p := &peer{conn: c}
+	if err := json.Unmarshal([]byte(args[0]), &p.job); err != nil {
+		return err
+	}
+	f := peerKinds[p.Kind]
+	if f == nil {
+		return fmt.Errorf("no peer %q", p.Kind)
+	}
+	if err := f(p); err != nil {
+		return fmt.Errorf("%s: %w", p.Kind, err)
+	}
+	return nil
+}
+
+// open attaches to one of the job's channels.
+func (p *peer) open(i int) (*channel.Channel, error) {
+	return channel.Open(context.Background(), p.Channels[i], channel.OpenOptions{Spin: p.Spin})
+}
+
+// serve does the work that the parent orders: some messages to warm up, those that
+// count, and some more for another pass. It ends when the parent has seen the result.
+func (p *peer) serve(work stint, syscalls func() uint64) error {
+	unpin, err := pin(p.Core)
+	if err != nil {
+		return err
+	}
+	defer unpin()
+	p.conn.Say("ready")
+	var warm, n, extra uint64
+	if _, err := fmt.Sscan(p.conn.Hear(), &warm, &n, &extra); err != nil {
+		return err
+	}
+	if err := work(0, warm); err != nil {
+		return err
+	}
+	before := measured(syscalls)
+	if err := work(warm, warm+n); err != nil {
+		return err
+	}
+	after := measured(syscalls)
+	if err := work(warm+n, warm+n+extra); err != nil {
+		return err
+	}
+	report, err := json.Marshal(after.minus(before))
+	if err != nil {
+		return err
+	}
+	p.conn.Say("%s", report)
+	if bye := p.conn.Hear(); bye != "bye" {
+		return fmt.Errorf("parent said %q", bye)
+	}
+	return nil
+}
+
+// A run is one invocation of a benchmark's body: by testing.B for figures, by a test to
+// see that it works.
+type run struct {
+	testing.TB
+	n           uint64
+	start, stop func()
+	metric      func(v float64, unit string)
+
+	peers []*shmtest.Child
+}
+
+// begin gives the run a directory of segments and a watchdog.
+func (r *run) begin() {
+	r.Helper()
+	shmtest.Dir(r)
+	shmtest.Watchdog(r, watchdog)
+}
+
+// core returns the core of a side: zero is the parent, others are its peers.
+func core(side int) int {
+	cores := usableCores()
+	if len(cores) < 2 {
+		return anyCore
+	}
+	if side == 0 {
+		return cores[0]
+	}
+	return cores[1+(side-1)%(len(cores)-1)]
+}
+
+// needTwoCores skips what makes no sense if the two sides cannot run at once.
+func (r *run) needTwoCores() {
+	r.Helper()
+	if len(usableCores()) < 2 {
+		r.Skip("needs two cores")
+	}
+}
+
+// peer starts the other side. Files are passed on from descriptor 3.
+func (r *run) peer(j job, files ...*os.File) {
+	r.Helper()
+	j.Core = core(1 + len(r.peers))
+	text, err := json.Marshal(j)
+	r.check(err)
+	r.peers = append(r.peers, shmtest.StartFiles(r, peerName, files, string(text)))
+}
+
+func (r *run) check(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err, r.complaints())
+	}
+}
+
+// complaints tells what peers wrote before they ended.
+func (r *run) complaints() string {
+	var all strings.Builder
+	for _, c := range r.peers {
+		if !c.Running() {
+			if err := c.Wait(); err != nil {
+				fmt.Fprintf(&all, "; %v", err)
+			}
+		}
+	}
+	return all.String()
+}
+
+// share is how many of n messages peer i of the run gets.
+func (r *run) share(n uint64, i int) uint64 {
+	k := uint64(len(r.peers))
+	if uint64(i) < n%k {
+		return n/k + 1
+	}
+	return n / k
+}
+
+// exchange runs both sides: warm messages, then those that count, then what extra says
+// in a pass of its own. It reports what both sides spent on a message.
+func (r *run) exchange(warm uint64, work stint, syscalls func() uint64, extra *tripTimes) {
+	r.Helper()
+	for _, c := range r.peers {
+		c.Expect("ready")
+	}
+	unpin, err := pin(core(0))
+	r.check(err)
+	r.Cleanup(unpin)
+	more := extra.count()
+	for i, c := range r.peers {
+		c.Say("%d %d %d", r.share(warm, i), r.share(r.n, i), more)
+	}
+	r.check(work(0, warm))
+	before := measured(syscalls)
+	r.start()
+	err = work(warm, warm+r.n)
+	r.stop()
+	r.check(err)
+	spent := measured(syscalls).minus(before)
+	r.check(extra.take(warm + r.n))
+	for _, c := range r.peers {
+		line, _ := c.Hear()
+		var theirs spending
+		if err := json.Unmarshal([]byte(line), &theirs); err != nil {
+			r.Fatalf("peer said %q: %v", line, c.Wait())
+		}
+		spent = spent.plus(theirs)
+	}
+	spent.report(r)
+	extra.report(r)
+}
+
+// end lets the peers go, after the last look at what they hold.
+func (r *run) end() {
+	r.Helper()
+	for _, c := range r.peers {
+		c.Say("bye")
+		r.check(c.Wait())
+	}
+}

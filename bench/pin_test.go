@@ -1,0 +1,73 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// anyCore is the core of a side that is not pinned.
+const anyCore = -1
+
+// usableCores lists the cores that this process may run on.
+func usableCores() []int {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil
+	}
+	var cores []int
+	for i := range 8 * len(set) * 8 {
+		if set.IsSet(i) {
+			cores = append(cores, i)
+		}
+	}
+	return cores
+}
+
+// pin moves every thread of this process to one core and the calling goroutine to one
+// thread. The returned function undoes that.
+func pin(core int) (func(), error) {
+	runtime.LockOSThread()
+	if core == anyCore {
+		return runtime.UnlockOSThread, nil
+	}
+	var before, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return nil, fmt.Errorf("ask for the cores of this process: %w", err)
+	}
+	// Setting it also ends its adjustment: a process on one core must not become one
+	// with a single P while it is measured.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	one.Set(core)
+	if err := setAffinity(&one); err != nil {
+		return nil, fmt.Errorf("pin to core %d: %w", core, err)
+	}
+	return func() {
+		_ = setAffinity(&before) // it had that before
+		runtime.UnlockOSThread()
+	}, nil
+}
+
+// setAffinity sets the cores of every thread. A thread that starts meanwhile inherits
+// them from the one that starts it; the second look finds it if that was still to come.
+func setAffinity(set *unix.CPUSet) error {
+	for range 2 {
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return err
+		}
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(task.Name())
+			if err != nil {
+				return err
+			}
+			if err := unix.SchedSetaffinity(tid, set); err != nil && err != unix.ESRCH {
+				return err
+			}
+		}
+	}
+	return nil
+}

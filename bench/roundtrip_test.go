@@ -1,0 +1,144 @@
+package bench
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"shmring/channel"
+)
+
+// spinAlways is longer than any wait while both sides are there.
+const spinAlways = time.Second
+
+const roundTripWarm = 2000
+
+func BenchmarkRoundTrip(b *testing.B) { roundTrips.benchmark(b) }
+
+var roundTrips = group{
+	{"spin/spsc-32B", roundTrip(channel.SPSC, spinAlways)},
+	{"spin/mpsc-32B", roundTrip(channel.MPSC, spinAlways)},
+	{"adaptive/spsc-32B", roundTrip(channel.SPSC, 0)},
+	{"park/spsc-32B", roundTrip(channel.SPSC, -1)},
+}
+
+// roundTrip sends a message by one channel and receives it back by another.
+func roundTrip(kind channel.Kind, spin time.Duration) func(*run) {
+	return func(r *run) {
+		if spin >= 0 {
+			r.needTwoCores()
+		}
+		r.begin()
+		ctx := context.Background()
+		ping, pong := r.channel("ping", kind, spin), r.channel("pong", kind, spin)
+		tx, err := ping.TrySender()
+		r.check(err)
+		rx, err := pong.TryReceiver()
+		r.check(err)
+		r.peer(job{Kind: "echo", Channels: []string{"ping", "pong"}, Spin: spin})
+
+		buf := make([]byte, smallSize)
+		trip := func(n uint64) error {
+			fill32(buf, n)
+			if err := tx.Send(ctx, buf); err != nil {
+				return err
+			}
+			m, err := rx.Recv(ctx)
+			if err != nil {
+				return err
+			}
+			if !check32(m.Bytes(), n) {
+				return wrong(m.Bytes(), n)
+			}
+			m.Release()
+			return nil
+		}
+		r.exchange(roundTripWarm, each(trip), sleepsAndWakes(ping, pong), newTripTimes(r, trip))
+		r.end()
+	}
+}
+
+// each makes a stint of the work for one number.
+func each(trip func(n uint64) error) stint {
+	return func(from, to uint64) error {
+		for n := from; n < to; n++ {
+			if err := trip(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// channel creates a channel that lives as long as the run.
+func (r *run) channel(name string, kind channel.Kind, spin time.Duration) *channel.Channel {
+	r.Helper()
+	return r.create(name, channel.Options{
+		Kind: kind, OpenOptions: channel.OpenOptions{Spin: spin},
+	})
+}
+
+func (r *run) create(name string, o channel.Options) *channel.Channel {
+	r.Helper()
+	ch, err := channel.Create(context.Background(), name, o)
+	r.check(err)
+	r.Cleanup(func() {
+		if err := ch.Close(); err != nil {
+			r.Error(err)
+		}
+	})
+	return ch
+}
+
+// sleepsAndWakes counts the system calls of both ends of the channels: an end enters
+// the kernel to sleep and to wake the other one, and for nothing else.
+func sleepsAndWakes(chs ...*channel.Channel) func() uint64 {
+	return func() uint64 {
+		var sum uint64
+		for _, ch := range chs {
+			for _, p := range ch.Participants() {
+				sum += p.Parks + p.Wakes
+			}
+		}
+		return sum
+	}
+}
+
+// echoPeer sends back what it receives.
+func echoPeer(p *peer) error {
+	ctx := context.Background()
+	ping, err := p.open(0)
+	if err != nil {
+		return err
+	}
+	defer ping.Close() //nolint:errcheck // the parent looks for what is left
+	pong, err := p.open(1)
+	if err != nil {
+		return err
+	}
+	defer pong.Close() //nolint:errcheck // likewise
+	rx, err := ping.TryReceiver()
+	if err != nil {
+		return err
+	}
+	tx, err := pong.TrySender()
+	if err != nil {
+		return err
+	}
+	return p.serve(func(from, to uint64) error {
+		for n := from; n < to; n++ {
+			m, err := rx.Recv(ctx)
+			if err != nil {
+				return err
+			}
+			if !check32(m.Bytes(), n) {
+				return wrong(m.Bytes(), n)
+			}
+			if err := tx.Send(ctx, m.Bytes()); err != nil {
+				return err
+			}
+			m.Release()
+		}
+		return nil
+	}, nil)
+}
