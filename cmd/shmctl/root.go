@@ -30,5 +30,6 @@ bounded, crash-proof queues in shared memory between processes of one machine.`,
 		fmt.Sprintf("directory of segments (default $%s, else %s)", shm.EnvDir, shm.DefaultDir))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(newExitCodesTopic())
+	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a))
 	return root
 }
