@@ -1,6 +1,10 @@
 package channel
 
-import "time"
+import (
+	"time"
+
+	"shmring/internal/layout"
+)
 
 // NoSlices makes every long sleep last until somebody wakes it: slices hide lost
 // wake-ups.
@@ -8,3 +12,9 @@ func NoSlices() { testSlice = 24 * time.Hour }
 
 // Blind makes an attachment one that gets no death notices.
 func (ch *Channel) Blind() { ch.noInotify.Store(true) }
+
+// Control gives tests the words of the segment, to damage them.
+func (ch *Channel) Control() *layout.Control { return ch.ctl }
+
+// View gives tests the memory of the segment.
+func (ch *Channel) View() *layout.View { return ch.view }

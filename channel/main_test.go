@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { shmtest.Main(m, children) }
 var children = map[string]shmtest.ChildFunc{}
 
 // limit is when a watchdog takes a test for hanging.
-const limit = 2 * time.Minute
+const limit = time.Minute
 
 // begin gives a test its directory of segments, its watchdog and a context.
 func begin(t testing.TB) context.Context {
