@@ -220,11 +220,11 @@ func (ch *Channel) force(ctx context.Context, o ShutdownOptions, r *Report) erro
 		return err
 	}
 	fault.Point("channel.force.closing")
-	before := ch.ctl.Totals.Discarded.Load()
 	if err := ch.awaitAnswer(ctx, o); err != nil {
 		return err
 	}
-	r.Discarded = ch.ctl.Totals.Discarded.Load() - before
+	// Nothing but a forced close discards: the total is that of this one, whoever began it.
+	r.Discarded = ch.ctl.Totals.Discarded.Load()
 	if left, err := ch.ring.Depth(); err == nil && left > 0 {
 		r.NotDelivered = left
 		ch.ctl.Totals.NotDelivered.Store(left)
