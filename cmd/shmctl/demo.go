@@ -24,14 +24,16 @@ func newDemoCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Send a source tree between processes and verify every byte",
-		Long: `Demo starts sender processes that share out every regular file of a directory, one file
-a message, over a fresh channel to this process, which recomputes the xxhash64 of each file in
-place and compares. It exits with 1 if anything was lost or corrupted.
+		Long: `Demo starts sender processes that share out every regular file of a directory, one
+file a message, over a fresh channel to this process, which recomputes the xxhash64 of each
+file in place and compares. It exits with 1 if anything was lost or corrupted.
 
 With --kill it kills one sender in mid-stream: the files of the others all arrive, and the
 slot that the victim may have reserved and never filled is skipped, counted and named.`,
-		Example: "  shmctl demo\n  shmctl demo --kill\n  shmctl demo --dir /usr/include --senders 5",
-		Args:    cobra.NoArgs,
+		Example: `  shmctl demo
+  shmctl demo --kill
+  shmctl demo --dir /usr/include --senders 5`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDemo(cmd.Context(), a, o)
 		},

@@ -70,7 +70,7 @@ func (r *demoResult) table(w io.Writer) error {
 	seconds := r.Elapsed.Seconds()
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(tw, "%s\t%s\n", name, fmt.Sprintf(format, args...)) //nolint:errcheck // Flush tells
+		_, _ = fmt.Fprintf(tw, name+"\t"+format+"\n", args...) // Flush tells
 	}
 	row("tree", "%s", r.Root)
 	row("files", "%s", humanize.Comma(int64(r.Files)))
