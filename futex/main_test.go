@@ -55,7 +55,7 @@ func mapFile(path string) (*layout.View, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // the mapping stays
 	mem, err := unix.Mmap(fd, 0, int(g.TotalSize), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, nil, err
@@ -67,6 +67,7 @@ func mapFile(path string) (*layout.View, []byte, error) {
 // sharedFile returns the control words of a file that other processes can map, too.
 func sharedFile(t *testing.T) (*layout.Control, string) {
 	t.Helper()
+	//nolint:usetesting // the words are to lie where those of segments do
 	dir, err := os.MkdirTemp("/dev/shm", "shmring-test-*")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
@@ -81,37 +82,60 @@ func sharedFile(t *testing.T) (*layout.Control, string) {
 // startChild runs verb in another process. The returned function waits for its end.
 func startChild(t *testing.T, verb, path string) (wait func()) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childVar+"="+verb+" "+path)
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
+	end := startFailing(t, verb, path)
 	return func() {
 		t.Helper()
-		require.NoError(t, cmd.Wait(), "the other process failed at %q", verb)
+		require.NoError(t, end(), "the other process failed at %q", verb)
 	}
+}
+
+// startFailing is startChild of a process that is to fail.
+func startFailing(t *testing.T, verb, path string) (wait func() error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childVar+"="+verb+" "+path,
+		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // or each takes a second to end
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	return cmd.Wait
+}
+
+// alone are processes that share nothing with the test.
+var alone = map[string]func() error{
+	"park-many":     parkMany,
+	"refuse-ENOSYS": func() error { return withoutVector(unix.ENOSYS) },
+	"refuse-EPERM":  func() error { return withoutVector(unix.EPERM) },
+	"refuse-ENOMEM": withoutMemory,
+}
+
+// verbs are processes that share control words with the test.
+var verbs = map[string]func(c *layout.Control) error{
+	"wake-one": func(c *layout.Control) error {
+		wakeOne(&c.Data.Seq)
+		return nil
+	},
+	"wait": func(c *layout.Control) error { return Wait(&c.Data.Seq, 0, Never) },
+	"wait-any": func(c *layout.Control) error {
+		_, err := WaitAny([]Word{{&c.Space.Seq, 0}, {&c.Data.Seq, 0}}, Never)
+		return err
+	},
+	"pong": pong,
 }
 
 // child is the other process.
 func child(verb, path string) error {
+	if f := alone[verb]; f != nil {
+		return f()
+	}
 	v, _, err := mapFile(path)
 	if err != nil {
 		return err
 	}
-	c := v.Control
-	switch verb {
-	case "wake-one":
-		wakeOne(&c.Data.Seq)
-	case "wait":
-		return Wait(&c.Data.Seq, 0, Never)
-	case "wait-any":
-		_, err := WaitAny([]Word{{&c.Space.Seq, 0}, {&c.Data.Seq, 0}}, Never)
-		return err
-	case "pong":
-		return pong(c)
-	default:
+	f := verbs[verb]
+	if f == nil {
 		return fmt.Errorf("unknown verb %q", verb)
 	}
-	return nil
+	return f(v.Control)
 }
 
 // rounds is how often ping and pong answer each other.
@@ -128,7 +152,7 @@ func until(e *layout.Event, place, places int, done func() bool) error {
 		if done() {
 			return nil
 		}
-		if err := Wait(&e.Seq, seq, Never); err != nil {
+		if err := Park(&e.Seq, seq, Never); err != nil {
 			return err
 		}
 	}

@@ -31,16 +31,13 @@ func Wait(w *atomic.Uint32, val uint32, until Deadline) error {
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w)), opWaitBitset,
 			uintptr(val), uintptr(unsafe.Pointer(ts)), 0, matchAny)
-		switch errno {
-		case 0, unix.EAGAIN:
+		if errno == 0 || errno == unix.EAGAIN {
 			return nil
-		case unix.EINTR:
-			if w.Load() != val { // sync: seq
-				return nil
-			}
-		case unix.ETIMEDOUT:
+		}
+		if errno == unix.ETIMEDOUT {
 			return ErrTimeout
-		default:
+		}
+		if errno != unix.EINTR { // then the kernel compares the word again
 			return fmt.Errorf("futex wait: %w", errno)
 		}
 	}
@@ -91,18 +88,16 @@ func waitVector(words []Word, until Deadline) (int, error) {
 	for {
 		n, _, errno := unix.Syscall6(sysWaitv, uintptr(unsafe.Pointer(&vec[0])), uintptr(len(vec)),
 			0, uintptr(unsafe.Pointer(ts)), unix.CLOCK_MONOTONIC, 0)
-		switch errno {
-		case 0:
+		if errno == 0 {
 			return int(n), nil
-		case unix.EAGAIN:
+		}
+		if errno == unix.EAGAIN {
 			return changed(words), nil
-		case unix.EINTR:
-			if i := changed(words); i >= 0 {
-				return i, nil
-			}
-		case unix.ETIMEDOUT:
+		}
+		if errno == unix.ETIMEDOUT {
 			return -1, ErrTimeout
-		default:
+		}
+		if errno != unix.EINTR { // then the kernel compares the words again
 			return -1, errno
 		}
 	}

@@ -3,6 +3,7 @@ package futex
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -53,14 +54,16 @@ func WaitAny(words []Word, until Deadline) (int, error) {
 	return waitEach(words, until)
 }
 
-// changed returns the first word that no longer has its value, or -1.
+// changed returns the first word that no longer has its value, or -1: none has changed,
+// or the memory of one is gone.
 func changed(words []Word) int {
-	for i, w := range words {
-		if w.W.Load() != w.Val { // sync: seq
-			return i
-		}
-	}
-	return -1
+	first := -1
+	faults(func() {
+		first = slices.IndexFunc(words, func(w Word) bool {
+			return w.W.Load() != w.Val // sync: seq
+		})
+	})
+	return first
 }
 
 // waitEach sleeps on each word in a goroutine of its own. The first that ends before
@@ -98,7 +101,7 @@ func endOthers(words []Word, but int) {
 		if i == but {
 			continue
 		}
-		w.W.CompareAndSwap(w.Val, w.Val+1) // sync: seq
+		faults(func() { w.W.CompareAndSwap(w.Val, w.Val+1) }) // sync: seq
 		WakeAll(w.W)
 	}
 }

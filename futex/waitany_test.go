@@ -44,6 +44,7 @@ func newWords(n int) []Word {
 
 func TestWaitAnyRefusesNoneAndTooMany(t *testing.T) {
 	bothWays(t, func(t *testing.T) {
+		t.Helper()
 		for _, n := range []int{0, MaxWords + 1} {
 			i, err := WaitAny(newWords(n), After(time.Hour))
 			require.ErrorContains(t, err, "want 1 to 128")
@@ -54,6 +55,7 @@ func TestWaitAnyRefusesNoneAndTooMany(t *testing.T) {
 
 func TestWaitAnyTellsWhichWordWasWoken(t *testing.T) {
 	bothWays(t, func(t *testing.T) {
+		t.Helper()
 		for _, n := range []int{1, 2, 7, MaxWords} {
 			for _, target := range []int{0, n / 2, n - 1} {
 				words := newWords(n)
@@ -72,6 +74,7 @@ func TestWaitAnyTellsWhichWordWasWoken(t *testing.T) {
 
 func TestWaitAnyTellsWhichWordDiffers(t *testing.T) {
 	bothWays(t, func(t *testing.T) {
+		t.Helper()
 		for range 20 {
 			words := newWords(5)
 			words[3].W.Store(9)
@@ -86,6 +89,7 @@ func TestWaitAnyTellsWhichWordDiffers(t *testing.T) {
 
 func TestWaitAnyTimesOut(t *testing.T) {
 	bothWays(t, func(t *testing.T) {
+		t.Helper()
 		for _, n := range []int{1, 3, MaxWords} {
 			words := newWords(n)
 			until := After(10 * time.Millisecond)
@@ -106,6 +110,7 @@ func TestWaitAnyTimesOut(t *testing.T) {
 
 func TestWaitAnyEndsByAnotherProcess(t *testing.T) {
 	bothWays(t, func(t *testing.T) {
+		t.Helper()
 		c, path := sharedFile(t)
 		done := make(chan int, 1)
 		go func() {
@@ -129,6 +134,7 @@ func TestWaitAnyInAnotherProcessIsWokenFromHere(t *testing.T) {
 
 func TestWaitAnyOnMemoryThatIsGoneIsAnError(t *testing.T) {
 	bothWays(t, func(t *testing.T) {
+		t.Helper()
 		_, path := sharedFile(t)
 		v, mem, err := mapFile(path)
 		require.NoError(t, err)
@@ -143,6 +149,7 @@ func TestWaitAnyOnMemoryThatIsGoneIsAnError(t *testing.T) {
 
 func TestWaitAnyTakesAWordTwice(t *testing.T) {
 	bothWays(t, func(t *testing.T) {
+		t.Helper()
 		w := new(atomic.Uint32)
 		done := make(chan error, 1)
 		go func() {
