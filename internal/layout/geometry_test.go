@@ -156,7 +156,7 @@ func TestRuler(t *testing.T) {
 		"Control.Transitions":    1280, "Control.Depends": 3328,
 		"Transition.Tag": 0, "Transition.From": 8, "Transition.Who.PID": 16,
 		"Transition.Reason": 96,
-		"Dependency.State": 0, "Dependency.Instance": 8, "Dependency.Name": 24,
+		"Dependency.State":  0, "Dependency.Instance": 8, "Dependency.Name": 24,
 		"Participant.Claim": 0, "Participant.Who.PID": 8, "Participant.Dead": 56,
 		"Participant.Intent": 128, "Participant.BusyNote": 200,
 		"Death.Claim": 0, "Death.Who.PID": 8,

@@ -111,7 +111,8 @@ func Start(t testing.TB, name string, args ...string) *Child {
 func StartFiles(t testing.TB, name string, files []*os.File, args ...string) *Child {
 	t.Helper()
 	c := &Child{t: t, cmd: exec.Command(os.Args[0], args...)}
-	c.cmd.Env = append(os.Environ(), EnvChild+"="+name)
+	c.cmd.Env = append(os.Environ(), EnvChild+"="+name,
+		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // or each takes a second to end
 	c.cmd.Stderr = &c.stderr
 	c.cmd.ExtraFiles = files
 	in, err := c.cmd.StdinPipe()
