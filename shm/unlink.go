@@ -35,7 +35,7 @@ func (s *Segment) Links() (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("stat %s: %w", s.path, err)
 	}
-	return st.Nlink, nil
+	return uint64(st.Nlink), nil //nolint:unconvert // it is narrower on other processors
 }
 
 // Unlink removes the name if it still refers to this file. The caller holds the
