@@ -29,7 +29,11 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd := root
+	err := guarded(func() (err error) {
+		cmd, err = root.ExecuteContextC(ctx)
+		return err
+	})
 	if err == nil {
 		return exitOK
 	}
@@ -46,7 +50,7 @@ func (a *app) complain(verb string, err error) {
 	if verb != "" {
 		who += " " + verb
 	}
-	text := strings.ReplaceAll(explain(verb, err), "\n", "; ")
+	text := strings.ReplaceAll(explain(err), "\n", "; ")
 	_, _ = fmt.Fprintf(a.stderr, "%s: %s\n", who, text) // nowhere left to report
 }
 

@@ -117,11 +117,3 @@ func badOptions(err error) bool {
 	_, met := errors.AsType[*layout.HeaderError](err)
 	return errors.Is(err, layout.ErrInvalid) && !met
 }
-
-// explain puts an error into words, with what to do about it.
-func explain(verb string, err error) string {
-	if op, ok := err.(*channel.OpError); ok && op.Op == verb { //nolint:errorlint // outermost only
-		err = &channel.OpError{Op: op.Name, State: op.State, Err: op.Err}
-	}
-	return err.Error()
-}

@@ -29,7 +29,10 @@ bounded, crash-proof queues in shared memory between processes of one machine.`,
 	root.PersistentFlags().StringVar(&a.dir, "dir", "",
 		fmt.Sprintf("directory of segments (default $%s, else %s)", shm.EnvDir, shm.DefaultDir))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
-	root.AddCommand(newExitCodesTopic())
+	root.AddCommand(
+		newCreateCmd(a), newSendCmd(a), newRecvCmd(a), newCloseCmd(a), newLsCmd(a), newStatCmd(a),
+		newRmCmd(a), newExitCodesTopic(),
+	)
 	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a))
 	return root
 }

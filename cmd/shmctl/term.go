@@ -1,13 +1,9 @@
 package main
 
-import (
-	"os"
+import "golang.org/x/term"
 
-	"golang.org/x/term"
-)
-
-// isTerminal reports whether a person is looking: w or r is a terminal.
+// isTerminal reports whether a person is at the other end of a stream.
 func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	fd, ok := descriptor(stream)
+	return ok && term.IsTerminal(fd)
 }

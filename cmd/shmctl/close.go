@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"shmring/channel"
+)
+
+// closeOptions are the flags of close.
+type closeOptions struct {
+	reason   string
+	timeout  time.Duration
+	force    bool
+	rollback bool
+	sealOnly bool
+	json     bool
+}
+
+func newCloseCmd(a *app) *cobra.Command {
+	var o closeOptions
+	cmd := &cobra.Command{
+		Use:   "close NAME",
+		Short: "End a channel for all",
+		Long: `Close seals the channel, so that nobody can send any more, waits until everything was
+received, ends it for all who are attached, and removes it. It tells what was delivered and whom
+it waited for.
+
+If nobody is there to receive, or that takes longer than --timeout, the channel stays sealed
+with its messages, and close may be called again. With --force it ends at the deadline
+nevertheless: what is left then is discarded and counted, and a receiver is told. With
+--rollback senders may go on.`,
+		Args:              named(0, 0),
+		ValidArgsFunction: a.completeName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.timeout <= 0 {
+				return usagef("--timeout %s: want more than nothing", o.timeout)
+			}
+			return a.closeChannel(cmd.Context(), args[0], o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.reason, "reason", "", "why, for everybody who is attached")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest wait for the receiver")
+	flags.BoolVarP(&o.force, "force", "f", false, "discard what is left at the deadline")
+	flags.BoolVar(&o.rollback, "rollback", false, "let senders go on at the deadline")
+	flags.BoolVar(&o.sealOnly, "seal-only", false, "seal and do not wait")
+	flags.BoolVar(&o.json, "json", false, "print JSON")
+	cmd.MarkFlagsMutuallyExclusive("force", "rollback", "seal-only")
+	return cmd
+}
+
+func (a *app) closeChannel(ctx context.Context, name string, o closeOptions) (err error) {
+	ch, err := channel.Open(ctx, name, a.openOptions())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leave(ch)) }()
+	if o.reason == "" {
+		o.reason = "closed by shmctl"
+	}
+	var r channel.Report
+	if o.sealOnly {
+		r, err = sealOnly(ch, o.reason)
+	} else {
+		r, err = shutdown(ctx, ch, o)
+	}
+	if o.json {
+		return errors.Join(err, a.printJSON(newReportJSON(r, ch.Reason())))
+	}
+	return errors.Join(err, a.print(reportText(r)))
+}
+
+func sealOnly(ch *channel.Channel, reason string) (channel.Report, error) {
+	err := ch.Seal(reason)
+	return channel.Report{Name: ch.Name(), State: ch.State(), Left: ch.Stats().Depth}, err
+}
+
+func shutdown(
+	ctx context.Context, ch *channel.Channel, o closeOptions,
+) (channel.Report, error) {
+	policy := channel.Leave
+	switch {
+	case o.force:
+		policy = channel.Force
+	case o.rollback:
+		policy = channel.Rollback
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	return ch.Shutdown(ctx, channel.ShutdownOptions{Reason: o.reason, AtDeadline: policy})
+}
+
+func reportText(r channel.Report) string {
+	parts := []string{humanize.Comma(int64(r.Delivered)) + " delivered"}
+	for _, n := range []struct {
+		n    uint64
+		what string
+	}{
+		{r.Discarded, "discarded"}, {r.NotDelivered, "maybe not delivered"}, {r.Left, "left"},
+	} {
+		if n.n > 0 {
+			parts = append(parts, humanize.Comma(int64(n.n))+" "+n.what)
+		}
+	}
+	text := fmt.Sprintf("%s: %s: %s in %s", r.Name, r.State, strings.Join(parts, ", "),
+		shortTime(r.Elapsed))
+	if r.Waited != "" && (r.Left > 0 || r.Delivered > 0) {
+		text += "; waited for: " + r.Waited
+	}
+	return text + "\n"
+}
+
+// shortTime is a duration for people.
+func shortTime(d time.Duration) string {
+	switch {
+	case d > 10*time.Second:
+		return d.Round(time.Second).String()
+	case d > 10*time.Millisecond:
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Microsecond).String()
+}
+
+// reportJSON is what close --json prints, also when it fails.
+type reportJSON struct {
+	Name         string `json:"name"`
+	State        string `json:"state"`
+	Reason       string `json:"reason"`
+	Delivered    uint64 `json:"delivered"`
+	Discarded    uint64 `json:"discarded"`
+	NotDelivered uint64 `json:"not_delivered"`
+	Left         uint64 `json:"left"`
+	ElapsedNs    int64  `json:"elapsed_ns"`
+	Waited       string `json:"waited"`
+}
+
+func newReportJSON(r channel.Report, reason string) reportJSON {
+	return reportJSON{
+		Name: r.Name, State: r.State.String(), Reason: reason, Delivered: r.Delivered,
+		Discarded: r.Discarded, NotDelivered: r.NotDelivered, Left: r.Left,
+		ElapsedNs: int64(r.Elapsed), Waited: r.Waited,
+	}
+}
