@@ -15,11 +15,12 @@ import (
 const answerTime = time.Second
 
 // discardRest takes what is left out of a ring whose receiver is gone. The caller
-// holds the receiver's place.
-func (ch *Channel) discardRest(take func([]byte)) error {
+// holds the receiver's place. From a ring that is damaged nothing can be taken.
+func (ch *Channel) discardRest(take func([]byte)) {
 	cons, err := ch.ring.NewConsumer(0)
 	if err != nil {
-		return ch.poison(err)
+		ch.logWarn("discard what is left", err)
+		return
 	}
 	defer cons.Flush()
 	var it ring.Item
@@ -40,7 +41,6 @@ func (ch *Channel) discardRest(take func([]byte)) error {
 	}
 	ch.ctl.Totals.Discarded.Add(taken)
 	cons.Discard()
-	return nil
 }
 
 // awaitEmptyForced waits until the living receiver has moved the head to the tail.

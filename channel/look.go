@@ -62,7 +62,7 @@ func (ch *Channel) checkOrphaned() {
 // RECOVERING needs one only if nobody holds the lock, which repair finds out.
 func (ch *Channel) needsRepair() bool {
 	w, sealed := ch.state.Load(), ch.ring.Sealed()
-	if ch.ctl.Poison.Code.Load() != 0 && poisonable(w.State()) { // sync: poison
+	if ch.ctl.Poison.Code.Load() != 0 && poisonable(w) { // sync: poison
 		return true
 	}
 	switch w.State() {
@@ -76,8 +76,17 @@ func (ch *Channel) needsRepair() bool {
 	return true // no state at all
 }
 
-func poisonable(s state.State) bool {
-	return s == state.Active || s == state.Draining || s == state.Closing || s == state.Recovering
+// poisonable reports whether damage changes anything in this state: what a forced close
+// gave up may be damaged.
+func poisonable(w state.Word) bool {
+	switch w.State() {
+	case state.Active, state.Draining, state.Recovering:
+		return true
+	case state.Closing:
+		return !w.Forced()
+	case state.Closed, state.Error:
+	}
+	return false
 }
 
 // repair completes what a dead controller left half done. It tries the control lock
@@ -116,7 +125,7 @@ func (ch *Channel) repairStep() bool {
 	switch {
 	case !w.Valid():
 		return false
-	case code != layout.PoisonNone && poisonable(w.State()):
+	case code != layout.PoisonNone && poisonable(w):
 		return ch.move(w, state.Change{
 			To: state.Error, Reason: "corrupt: " + poisonText(code), Between: ch.seal,
 		})

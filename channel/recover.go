@@ -46,7 +46,8 @@ func (ch *Channel) stop(err error) error {
 		ch.ctl.Poison.Code.CompareAndSwap(0, uint32(ce.Code)) // sync: poison
 		ch.repairLocked()
 	}
-	return fmt.Errorf("%w; it cannot be repaired: shut it down or remove it", err)
+	return fmt.Errorf("%w: %w; it cannot be repaired: shut it down by force or remove it",
+		ErrCorrupt, err)
 }
 
 // scrub aborts damaged slots, as the receiver: only its side may touch the slots of

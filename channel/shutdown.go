@@ -87,6 +87,8 @@ func (ch *Channel) shutdown(ctx context.Context, o ShutdownOptions, r *Report) e
 	switch {
 	case err == nil:
 		return ch.finish(ctx, o.Reason)
+	case o.AtDeadline == Force && errors.Is(err, ErrCorrupt):
+		return ch.force(ctx, o, r) // a damaged ring never drains
 	case !atPolicy(ctx, err) || o.AtDeadline == Leave:
 		return err
 	case o.AtDeadline == Rollback:
@@ -225,7 +227,11 @@ func (ch *Channel) force(ctx context.Context, o ShutdownOptions, r *Report) erro
 	}
 	// Nothing but a forced close discards: the total is that of this one, whoever began it.
 	r.Discarded = ch.ctl.Totals.Discarded.Load()
-	if left, err := ch.ring.Depth(); err == nil && left > 0 {
+	left, err := ch.ring.Depth()
+	if err != nil {
+		left = ch.view.SlotCount // damaged: at most a full ring
+	}
+	if left > 0 {
 		r.NotDelivered = left
 		ch.ctl.Totals.NotDelivered.Store(left)
 		o.Reason += fmt.Sprintf(" (up to %d not delivered)", left)
@@ -240,7 +246,8 @@ func (ch *Channel) awaitAnswer(ctx context.Context, o ShutdownOptions) error {
 	for {
 		place, err := ch.tryClaimRole(layout.RoleReceiver)
 		if err == nil {
-			return errors.Join(ch.discardRest(o.Discarded), ch.unclaim(place))
+			ch.discardRest(o.Discarded)
+			return ch.unclaim(place)
 		}
 		if !errors.Is(err, ErrBusy) {
 			return err
