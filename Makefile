@@ -20,7 +20,7 @@ race: ## tests of the core under the race detector, on 1, 2 and 4 processors
 fuzz: ## every fuzz target for T each (T=10s)
 	@set -e; for t in $(FUZZ); do \
 	  echo "fuzz $$t for $(T)"; \
-	  $(GO) test -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(T) "$${t%%:*}"; \
+	  $(GO) test -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(T) -fuzzminimizetime 10x "$${t%%:*}"; \
 	done
 
 fault: ## kill processes at every fault point, and N times at random (N=1000)
