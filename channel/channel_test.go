@@ -140,10 +140,12 @@ func TestBatchesBothWays(t *testing.T) {
 		require.NoError(t, err)
 		for _, m := range msgs[:n] {
 			require.Equal(t, fmt.Sprint(i), string(m.Bytes()))
-			m.Release()
 			i++
 		}
+		rx.ReleaseBatch(msgs[:n])
+		rx.ReleaseBatch(msgs[:n])
 	}
+	require.Zero(t, rx.Len())
 	require.NoError(t, <-done)
 	require.NoError(t, ch.Close())
 }
@@ -298,4 +300,89 @@ func TestCloseWakesRunningCalls(t *testing.T) {
 		require.ErrorIs(t, <-errs, channel.ErrClosed)
 		_ = os.Remove(ch.Path()) // messages that nobody can release any more keep it
 	}
+}
+
+func TestReleaseBatchCompletesAClose(t *testing.T) {
+	ctx := begin(t)
+	ch := newChannel(t, channel.Options{})
+	tx, rx := pair(t, ch)
+	for range 3 {
+		require.NoError(t, tx.Send(ctx, nil))
+	}
+	msgs := make([]channel.Message, 4)
+	n, err := rx.RecvBatch(ctx, msgs)
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	require.NoError(t, ch.Close())
+	rx.ReleaseBatch(msgs) // the fourth is no message at all
+	_, err = os.Stat(ch.Path())
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	rx.ReleaseBatch(msgs)
+}
+
+func TestMessagesReleasesWhenTheLoopEndsEarlyOrPanics(t *testing.T) {
+	ctx := begin(t)
+	ch := newChannel(t, channel.Options{})
+	tx, rx := pair(t, ch)
+	for range 4 {
+		require.NoError(t, tx.Send(ctx, nil))
+	}
+	for range rx.Messages(ctx) {
+		break
+	}
+	require.Panics(t, func() {
+		for range rx.Messages(ctx) {
+			panic("in the body")
+		}
+	})
+	require.EqualValues(t, 2, ch.Stats().Depth, "two were released")
+	require.Equal(t, 2, drain(t, rx))
+	require.NoError(t, ch.Close())
+}
+
+func TestHotPathsAllocateNothing(t *testing.T) {
+	ctx := begin(t)
+	ch := newChannel(t, channel.Options{})
+	tx, rx := pair(t, ch)
+	small, long := make([]byte, 32), make([]byte, 1000)
+	batch := [][]byte{small, long, small}
+	msgs := make([]channel.Message, len(batch))
+	buf := make([]byte, 0, 1000)
+	var failed error
+	keep := func(err error) { failed = errors.Join(failed, err) }
+	for name, f := range map[string]func(){
+		"send, recv": func() {
+			keep(tx.Send(ctx, small))
+			keep(tx.TrySend(long))
+			for range 2 {
+				m, err := rx.Recv(ctx)
+				keep(err)
+				m.Release()
+			}
+		},
+		"batch": func() {
+			_, err := tx.SendBatch(ctx, batch)
+			keep(err)
+			_, err = rx.RecvBatch(ctx, msgs)
+			keep(err)
+			rx.ReleaseBatch(msgs)
+		},
+		"lease, append": func() {
+			l, err := tx.Reserve(ctx, 500)
+			keep(err)
+			keep(l.Commit(100))
+			buf, err = rx.RecvAppend(ctx, buf[:0])
+			keep(err)
+		},
+		"full, empty": func() {
+			_, err := rx.TryRecv()
+			if !errors.Is(err, channel.ErrEmpty) {
+				keep(errors.New("not empty"))
+			}
+		},
+	} {
+		require.Zero(t, testing.AllocsPerRun(1000, f), name)
+	}
+	require.NoError(t, failed)
+	require.NoError(t, ch.Close())
 }

@@ -52,9 +52,30 @@ func (m Message) Release() {
 		rx.gate.mu.Unlock()
 		return
 	}
-	if rx.shown != 0 && rx.cons.Held() == 0 {
-		rx.showHeld(0)
+	rx.released()
+}
+
+// ReleaseBatch is Release for several messages in one turn, which is cheaper. Messages
+// that were released before, or are another receiver's, are passed over.
+func (rx *Receiver) ReleaseBatch(ms []Message) {
+	rx.gate.mu.Lock()
+	if rx.gone {
+		rx.gate.mu.Unlock()
+		return
 	}
+	for i := range ms {
+		if ms[i].rx != rx {
+			continue
+		}
+		rx.cons.Release(ms[i].pos)
+	}
+	rx.released()
+}
+
+// released ends a release: it tells others, and completes the close of a receiver that
+// waited for its last message. It is called with the gate's mutex and gives it back.
+func (rx *Receiver) released() {
+	rx.showReleased()
 	if !rx.gate.closed || rx.gate.running || rx.held() > 0 {
 		rx.gate.mu.Unlock()
 		return
@@ -63,5 +84,12 @@ func (m Message) Release() {
 	rx.gate.mu.Unlock()
 	if err := rx.release(); err != nil {
 		rx.ch.logWarn("complete the close of a receiver", err)
+	}
+}
+
+// showReleased tells others that nothing is held any more, if they were told otherwise.
+func (rx *Receiver) showReleased() {
+	if rx.shown != 0 && rx.cons.Held() == 0 {
+		rx.showHeld(0)
 	}
 }

@@ -104,26 +104,40 @@ func (rx *Receiver) RecvBatch(ctx context.Context, dst []Message) (int, error) {
 // silently; another error is yielded once and ends it too.
 func (rx *Receiver) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
+		var m Message
+		defer func() { m.Release() }() // also when the loop ends early or panics
 		for {
-			m, err := rx.Recv(ctx)
-			if errors.Is(err, io.EOF) {
+			var err error
+			if m, err = rx.recvAfter(ctx, m); err != nil {
+				if !errors.Is(err, io.EOF) {
+					yield(Message{}, err)
+				}
 				return
 			}
-			if err != nil {
-				yield(Message{}, err)
-				return
-			}
-			if !rx.yield(m, yield) {
+			if !yield(m, nil) {
 				return
 			}
 		}
 	}
 }
 
-// yield hands one message to the loop body and releases it, also on a panic.
-func (rx *Receiver) yield(m Message, yield func(Message, error) bool) bool {
-	defer m.Release()
-	return yield(m, nil)
+// recvAfter is Recv that gives back the message before in the same turn. If it gets no
+// turn it returns that message, which is still to be released.
+func (rx *Receiver) recvAfter(ctx context.Context, before Message) (Message, error) {
+	if err := rx.gate.enter(ctx); err != nil {
+		return before, rx.ch.fail("recv", err)
+	}
+	if before.rx != nil && rx.cons.Release(before.pos) {
+		rx.showReleased()
+	}
+	err := rx.take(ctx)
+	if err != nil {
+		rx.gate.leave()
+		return Message{}, rx.end("recv", err)
+	}
+	m := rx.handOut()
+	rx.gate.leave()
+	return m, nil
 }
 
 // take makes rx.item the next message, waiting for it. The gate is held.
