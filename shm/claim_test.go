@@ -104,7 +104,12 @@ func childClaim(c *shmtest.Conn, args []string) error {
 	if err != nil {
 		return err
 	}
-	place, err := strconv.Atoi(args[1])
+	return holdPlace(c, s, args[1])
+}
+
+// holdPlace claims a place and keeps it until it hears from its parent.
+func holdPlace(c *shmtest.Conn, s *shm.Segment, number string) error {
+	place, err := strconv.Atoi(number)
 	if err != nil {
 		return err
 	}

@@ -17,3 +17,9 @@ func DropWatches(drop func(fd int, wd int32)) int {
 	}
 	return len(hub.watches)
 }
+
+// HoldLife keeps a segment as a Close does that waits for a running call.
+func (s *Segment) HoldLife() (letGo func()) {
+	s.life.Lock()
+	return s.life.Unlock
+}

@@ -15,27 +15,30 @@ const (
 	// NoticeClosed: somebody closed the file, by choice or by death.
 	NoticeClosed Notice = iota
 	// NoticeRepeat: the same once more, since the kernel tells of a close a little
-	// before it frees the locks.
+	// before it frees the locks, and may let others run in between.
 	NoticeRepeat
 	// NoticeAttrib: the file's attributes changed, maybe its link count.
 	NoticeAttrib
 	// NoticeIgnored: the kernel had dropped the watch; it was set anew. It stands for
-	// every other notice. An unlink does that to a file that was created without a name.
+	// every other notice. The kernel does that after an unlink, when the last descriptor
+	// goes that was opened by the name, or the last one from before there was a name.
 	NoticeIgnored
 )
 
-// How notices of one segment are spaced.
-const (
-	noticeGap    = 5 * time.Millisecond
-	firstRepeat  = time.Millisecond
-	secondRepeat = 20 * time.Millisecond
-)
+// noticeGap lies between two notices of one segment.
+const noticeGap = 5 * time.Millisecond
+
+// repeatAfter says when a close is told of again. The last is for a machine that is so
+// busy, or a process so throttled, that it stops for long between the close and the locks.
+var repeatAfter = [...]time.Duration{
+	time.Millisecond, 20 * time.Millisecond, 150 * time.Millisecond,
+}
 
 // Notify calls fn when somebody may have died or left, until stop is called. Calls of
 // one subscription do not overlap; they run on goroutines of this package, and stop
 // waits for a running one, so fn must not call it. Bursts are coalesced: a call at
-// once, then at most one every 5 ms, the last never dropped, and a NoticeRepeat 1 and
-// 20 ms after the last close. An error means that there are no notices here (no more
+// once, then at most one every 5 ms, the last never dropped, and a NoticeRepeat 1, 20
+// and 150 ms after the last close. An error means that there are no notices here (no more
 // inotify instances or watches, no /proc): the caller looks from time to time instead.
 func (s *Segment) Notify(fn func(Notice)) (stop func(), err error) {
 	sub := &subscription{fn: fn, seg: s}
@@ -82,7 +85,7 @@ type watch struct {
 	pending Notice    // strongest notice not yet given
 	want    bool      // there is one
 	allowed time.Time // no call before
-	repeats [2]time.Time
+	repeats [len(repeatAfter)]time.Time
 	running bool
 	timer   *time.Timer
 }
@@ -95,7 +98,9 @@ func (w *watch) event(n Notice) {
 	w.pending = max(w.pending, n)
 	w.want = true
 	if n == NoticeClosed || n == NoticeIgnored {
-		w.repeats = [2]time.Time{now.Add(firstRepeat), now.Add(secondRepeat)}
+		for i, after := range repeatAfter {
+			w.repeats[i] = now.Add(after)
+		}
 	}
 	if !w.running {
 		w.running = true

@@ -1,6 +1,7 @@
 package shm_test
 
 import (
+	"context"
 	"os"
 	"sync"
 	"testing"
@@ -12,6 +13,11 @@ import (
 	"shmring/internal/shmtest"
 	"shmring/shm"
 )
+
+func init() {
+	children["claim-file"] = childClaimFile
+	children["create-claim"] = childCreateClaim
+}
 
 // A mailbox collects notices; whoever gives them never waits.
 type mailbox struct {
@@ -223,6 +229,17 @@ func TestUnlinkedAndReplacedFilesAreNoticed(t *testing.T) {
 	}
 }
 
+// awaitDeath waits until the holder of a place is dead, looking only when noticed.
+func (m *mailbox) awaitDeath(t *testing.T, s *shm.Segment, place int) {
+	t.Helper()
+	for alive(t, s, place) {
+		m.until(shm.NoticeClosed, shm.NoticeRepeat, shm.NoticeAttrib, shm.NoticeIgnored)
+	}
+}
+
+// TestDeathIsNoticedAfterTheFileWasUnlinked kills one after the other those who opened
+// a file by its name. With the last of them the kernel drops the watch of whoever has the
+// file open from before it had a name.
 func TestDeathIsNoticedAfterTheFileWasUnlinked(t *testing.T) {
 	begin(t)
 	for _, watched := range []string{"by its creator", "by somebody who attached"} {
@@ -232,17 +249,75 @@ func TestDeathIsNoticedAfterTheFileWasUnlinked(t *testing.T) {
 			at = open(t, "a")
 		}
 		box := notify(t, at)
-		first := shmtest.Start(t, "claim", "a", "5")
-		first.Expect("claimed")
-		second := shmtest.Start(t, "claim", "a", "6")
-		second.Expect("claimed")
+		var opened []*shmtest.Child
+		for _, place := range []string{"5", "6"} {
+			child := shmtest.Start(t, "claim", "a", place)
+			child.Expect("claimed")
+			opened = append(opened, child)
+		}
 		require.NoError(t, os.Remove(s.Path()))
 		box.until(shm.NoticeAttrib, shm.NoticeIgnored)
-		first.Kill()
-		box.until(shm.NoticeClosed, shm.NoticeIgnored) // the one may hide the other
-		second.Kill()
-		box.until(shm.NoticeClosed, shm.NoticeIgnored)
+		handed := startClaimFile(t, s, "7")
+		for i, child := range append(opened, handed) {
+			child.Kill()
+			box.awaitDeath(t, at, 5+i)
+		}
 	}
+}
+
+func TestDeathOfTheCreatorIsNoticedAfterTheFileWasUnlinked(t *testing.T) {
+	dir := begin(t)
+	creator := shmtest.Start(t, "create-claim", "a", "5")
+	creator.Expect("claimed")
+	s := open(t, "a")
+	box := notify(t, s)
+	other := shmtest.Start(t, "claim", "a", "6")
+	other.Expect("claimed")
+	require.NoError(t, os.Remove(fileOf(dir, "a")))
+	creator.Kill()
+	box.awaitDeath(t, s, 5)
+	other.Kill()
+	box.awaitDeath(t, s, 6)
+}
+
+func TestDeathInANamelessSegmentIsNoticed(t *testing.T) {
+	begin(t)
+	s, err := shm.Create(t.Context(), shm.CreateOptions{Params: params()})
+	require.NoError(t, err)
+	closeAtEnd(t, s)
+	box := notify(t, s)
+	for range 5 {
+		child := startClaimFile(t, s, "7")
+		child.Kill()
+		box.awaitDeath(t, s, 7)
+	}
+}
+
+// startClaimFile hands the segment's file to another process, which claims a place.
+func startClaimFile(t *testing.T, s *shm.Segment, place string) *shmtest.Child {
+	t.Helper()
+	f, err := s.File()
+	require.NoError(t, err)
+	child := shmtest.StartFiles(t, "claim-file", []*os.File{f}, place)
+	require.NoError(t, f.Close())
+	child.Expect("claimed")
+	return child
+}
+
+func childClaimFile(c *shmtest.Conn, args []string) error {
+	s, err := shm.OpenFile(os.NewFile(3, "handed"), shm.OpenOptions{})
+	if err != nil {
+		return err
+	}
+	return holdPlace(c, s, args[0])
+}
+
+func childCreateClaim(c *shmtest.Conn, args []string) error {
+	s, err := shm.Create(context.Background(), shm.CreateOptions{Name: args[0], Params: params()})
+	if err != nil {
+		return err
+	}
+	return holdPlace(c, s, args[1])
 }
 
 // drop makes the kernel forget a watch.
@@ -303,4 +378,14 @@ func TestCloseBesideNotifyAndADroppedWatchDoesNotHang(t *testing.T) {
 			stop()
 		}
 	}
+}
+
+func TestDroppedWatchDoesNotWaitForACloseThatWaits(t *testing.T) {
+	begin(t)
+	s := create(t, "a")
+	box := notify(t, s)
+	letGo := s.HoldLife()
+	shm.DropWatches(drop)
+	box.until(shm.NoticeIgnored) // the close may wait for who waits for the notifier
+	letGo()
 }

@@ -28,20 +28,37 @@ func TestNoticesAreSpacedAndCoalesced(t *testing.T) {
 
 func TestRepeatsComeOnceEach(t *testing.T) {
 	start := time.Now()
-	w := &watch{repeats: [2]time.Time{start.Add(firstRepeat), start.Add(secondRepeat)}}
-	_, due, wait := w.next(start)
-	assert.False(t, due)
-	assert.Equal(t, firstRepeat, wait)
-	n, due, _ := w.next(start.Add(firstRepeat))
-	assert.True(t, due)
-	assert.Equal(t, NoticeRepeat, n)
-	_, due, wait = w.next(start.Add(firstRepeat))
-	assert.False(t, due)
-	assert.Equal(t, secondRepeat-firstRepeat, wait)
-	n, due, _ = w.next(start.Add(time.Hour))
-	assert.True(t, due)
-	assert.Equal(t, NoticeRepeat, n)
-	_, due, wait = w.next(start.Add(time.Hour))
+	w := &watch{}
+	for i, after := range repeatAfter {
+		w.repeats[i] = start.Add(after)
+	}
+	for i, after := range repeatAfter {
+		passed := time.Duration(0)
+		if i > 0 {
+			passed = repeatAfter[i-1]
+		}
+		_, due, wait := w.next(start.Add(passed))
+		assert.False(t, due)
+		assert.Equal(t, after-passed, wait)
+		n, due, _ := w.next(start.Add(after))
+		assert.True(t, due)
+		assert.Equal(t, NoticeRepeat, n)
+	}
+	_, due, wait := w.next(start.Add(time.Hour))
 	assert.False(t, due)
 	assert.Negative(t, wait)
+}
+
+func TestRepeatsThatAreLateComeOnceEachToo(t *testing.T) {
+	start := time.Now()
+	w := &watch{}
+	for i, after := range repeatAfter {
+		w.repeats[i] = start.Add(after)
+	}
+	for range repeatAfter {
+		_, due, _ := w.next(start.Add(time.Hour))
+		assert.True(t, due)
+	}
+	_, due, _ := w.next(start.Add(time.Hour))
+	assert.False(t, due)
 }
