@@ -86,7 +86,7 @@ func (rx *Receiver) park(ctx context.Context) error {
 		rx.row.WaitFor.Store(waitKind(hole))
 		rx.row.Parks.Add(1)
 		rx.gate.pause()
-		err = futex.Wait(&ch.ctl.Data.Seq, seq, ch.slice(ctx, dataSlice(hole, since)))
+		err = futex.Park(&ch.ctl.Data.Seq, seq, ch.slice(ctx, dataSlice(hole, since)))
 		timeout := errors.Is(err, futex.ErrTimeout)
 		if timeout && !hole && !deadlinePassed(ctx) {
 			ch.look(true)
