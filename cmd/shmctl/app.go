@@ -29,13 +29,13 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	cmd := root
-	err := guarded(func() (err error) {
-		cmd, err = root.ExecuteContextC(ctx)
-		return err
-	})
+	err := guarded(func() error { return root.ExecuteContext(ctx) })
 	if err == nil {
 		return exitOK
+	}
+	cmd, _, ferr := root.Find(args)
+	if ferr != nil {
+		cmd = root
 	}
 	verb := strings.TrimPrefix(cmd.CommandPath(), root.Name())
 	for _, err := range parts(err) {

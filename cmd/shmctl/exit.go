@@ -114,6 +114,11 @@ var codes = []struct {
 // badOptions reports whether the caller asked for a geometry that cannot be, as
 // opposed to having met one.
 func badOptions(err error) bool {
-	_, met := errors.AsType[*layout.HeaderError](err)
-	return errors.Is(err, layout.ErrInvalid) && !met
+	return errors.Is(err, layout.ErrInvalid) && !met(err)
+}
+
+// met reports whether an error is about a segment that is there.
+func met(err error) bool {
+	_, ok := errors.AsType[*layout.HeaderError](err)
+	return ok
 }

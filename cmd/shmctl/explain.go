@@ -48,6 +48,9 @@ func remedy(err error) string {
 		}
 		return "what it had sent was delivered; shmctl stat NAME tells more"
 	}
+	if errors.Is(err, channel.ErrLayout) && !met(err) {
+		return "leave the flags out to take the channel as it is"
+	}
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
 			return r.advice

@@ -145,6 +145,7 @@ type receiving struct {
 	buf    []byte
 	ends   []int // where the messages in buf end
 	done   int   // messages written and released
+	size   int   // mean bytes of a message in the last write
 }
 
 // batchMost is how many messages are received at a time, at most half the ring: the
@@ -155,11 +156,11 @@ func (r *receiving) run(ctx context.Context) error {
 	most := max(min(r.rx.Channel().Options().Slots/2, batchMost), 1)
 	r.batch = make([]channel.Message, most)
 	for r.o.count == 0 || r.done < r.o.count {
-		if left := r.o.count - r.done; r.o.count > 0 {
-			most = min(most, left)
+		if err := r.out.ready(); err != nil {
+			return err
 		}
 		tctx, cancel := bounded(ctx, r.o.timeout)
-		n, err := r.rx.RecvBatch(tctx, r.batch[:most])
+		n, err := r.rx.RecvBatch(tctx, r.batch[:r.next(most)])
 		cancel()
 		if err != nil {
 			return err
@@ -169,6 +170,19 @@ func (r *receiving) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// next returns how many messages to receive. A pipe takes no more than a chunk for
+// sure, and what is in hand when its reader goes away can only be left to the next
+// receiver as the dead leave it: so take as many as have fitted lately.
+func (r *receiving) next(most int) int {
+	if r.o.count > 0 {
+		most = min(most, r.o.count-r.done)
+	}
+	if r.out.piped && r.size > 0 {
+		most = min(most, max(pipeChunk/r.size, 1))
+	}
+	return most
 }
 
 // writeSize is how much is gathered for one write.
@@ -186,6 +200,7 @@ func (r *receiving) write(batch []channel.Message) error {
 		if len(r.buf) < writeSize && i < len(batch)-1 {
 			continue
 		}
+		r.size = len(r.buf) / len(r.ends)
 		n, err := r.out.Write(r.buf)
 		for k, end := range r.ends {
 			if end > n {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,8 @@ bounded, crash-proof queues in shared memory between processes of one machine.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkDir() },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&a.dir, "dir", "",
 		fmt.Sprintf("directory of segments (default $%s, else %s)", shm.EnvDir, shm.DefaultDir))
@@ -35,4 +37,21 @@ bounded, crash-proof queues in shared memory between processes of one machine.`,
 	)
 	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a))
 	return root
+}
+
+// checkDir refuses a directory of segments that is not there: a channel that is not
+// there is something else.
+func (a *app) checkDir() error {
+	dir := a.segmentDir()
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return usagef("directory of segments: %v", err)
+	case !info.IsDir():
+		return usagef("directory of segments: %s is not a directory", dir)
+	}
+	return nil
 }

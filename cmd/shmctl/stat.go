@@ -19,9 +19,9 @@ func newStatCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stat NAME",
 		Short: "Show everything about one channel",
-		Long: `Stat shows one channel: geometry, state and why, who takes part and what each one does
-or waits for, what was counted, the last changes of state and the last deaths. It takes no part
-itself and disturbs nobody. Of a segment that cannot be read as a channel it shows what the
+		Long: `Stat shows one channel: geometry, state and why, who takes part and what each one
+does or waits for, what was counted, the last changes of state and the last deaths. It takes no
+part itself and disturbs nobody. Of a segment that cannot be read as a channel it shows what the
 directory says, and returns 7 or 4.`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeName,

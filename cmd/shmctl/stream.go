@@ -69,6 +69,18 @@ func newOutput(w io.Writer, p *poller) *output {
 	return out
 }
 
+// ready waits until a reader has room, without anything in hand for it.
+func (out *output) ready() error {
+	if out.fd < 0 {
+		return nil
+	}
+	events, err := out.poll.wait(out.fd, unix.POLLOUT)
+	if err == nil && out.piped && events&unix.POLLERR != 0 {
+		err = errReaderGone
+	}
+	return err
+}
+
 // Write implements io.Writer.
 func (out *output) Write(p []byte) (int, error) {
 	if out.fd < 0 {
@@ -77,12 +89,8 @@ func (out *output) Write(p []byte) (int, error) {
 	}
 	done := 0
 	for done < len(p) {
-		events, err := out.poll.wait(out.fd, unix.POLLOUT)
-		switch {
-		case err != nil:
+		if err := out.ready(); err != nil {
 			return done, err
-		case out.piped && events&unix.POLLERR != 0:
-			return done, errReaderGone
 		}
 		n, err := out.w.Write(p[done:min(len(p), done+pipeChunk)])
 		done += n
