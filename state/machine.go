@@ -85,7 +85,7 @@ func (m *Machine) WakeAll() {
 // futex.ErrTimeout when the deadline passes.
 func (m *Machine) Wait(done func(Word) bool, until futex.Deadline) (Word, error) {
 	for {
-		seq := futex.Sample(&m.ctl.StateEvent) // sync: state-seq
+		seq := futex.Sample(&m.ctl.StateEvent) // sync: seq
 		if w := m.Load(); done(w) {
 			return w, nil
 		}

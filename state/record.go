@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"time"
 
 	"shmring/internal/layout"
@@ -92,16 +93,25 @@ func (m *Machine) Reason() string {
 }
 
 // History returns the recorded changes of the last eight epochs, oldest first, as far
-// as their records are whole. A change without a record is left out.
+// as their records are whole. A change without a record is left out, and so is the record
+// of one that lost a race: each must lead to the word that the next one began with.
 func (m *Machine) History() []Transition {
 	now := m.Load()
 	var out []Transition
-	for back := layout.TransitionCount - 1; back >= 0; back-- {
-		epoch := (now.Epoch() - uint32(back)) & epochMask
+	led := now // the word of the epoch; zero: unknown
+	for back := range uint32(layout.TransitionCount) {
+		epoch := (now.Epoch() - back) & epochMask
 		t, ok := read(&m.ctl.Transitions[epoch%layout.TransitionCount])
-		if ok && t.Word.Epoch() == epoch {
+		switch {
+		case ok && t.Word.Epoch() == epoch && (led == 0 || led == t.Word):
 			out = append(out, t)
+			led = t.From
+		case led.State() == Closing: // by the receiver, from DRAINING
+			led = NewWord(Draining) | Word(epoch-1)&epochMask
+		default:
+			led = 0
 		}
 	}
+	slices.Reverse(out)
 	return out
 }

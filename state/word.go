@@ -67,7 +67,7 @@ func (w Word) Valid() bool {
 	case Closing, Closed:
 		return w.Final()
 	case Error:
-		return true
+		return w.Final() || !w.Forced()
 	}
 	return false
 }
