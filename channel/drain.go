@@ -84,7 +84,7 @@ func (d *drainer) run(ctx context.Context) error {
 	ch := d.ch
 	for {
 		fault.Point("channel.drain.look")
-		seq := futex.Sample(&ch.ctl.Space) // sync: space-seq
+		seq := futex.Sample(&ch.ctl.Space) // sync: seq
 		done, err := d.look(ctx)
 		if done || err != nil {
 			return err

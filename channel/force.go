@@ -54,7 +54,7 @@ func (ch *Channel) awaitEmptyForced(ctx context.Context) error {
 	stop := ch.wakeOnCancel(ctx, &ch.ctl.StateEvent)
 	defer stop()
 	for {
-		seq := futex.Sample(&ch.ctl.StateEvent) // sync: state-seq
+		seq := futex.Sample(&ch.ctl.StateEvent) // sync: seq
 		switch {
 		case ch.ring.Drained():
 			return nil

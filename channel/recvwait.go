@@ -77,7 +77,7 @@ func (rx *Receiver) park(ctx context.Context) error {
 	since := time.Now()
 	for {
 		fault.Point("channel.recv.announced")
-		seq := futex.Sample(&ch.ctl.Data) // sync: data-seq
+		seq := futex.Sample(&ch.ctl.Data) // sync: seq
 		err := rx.recheck(ctx)
 		if !isWait(err) {
 			return err

@@ -18,7 +18,7 @@ func (ch *Channel) tryClaimRole(role layout.Role) (int, error) {
 	places := ch.placesFor(role)
 	until := futex.After(settleGrace)
 	for {
-		seq := futex.Sample(&ch.ctl.StateEvent) // sync: state-seq
+		seq := futex.Sample(&ch.ctl.StateEvent) // sync: seq
 		place, err := ch.claimFree(places, role)
 		if err == nil || !errors.Is(err, ErrBusy) || !ch.settling(places) || until.Passed() {
 			return place, err
@@ -46,7 +46,7 @@ func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error)
 	stop := ch.wakeOnCancel(ctx, &ch.ctl.StateEvent)
 	defer stop()
 	for {
-		seq := futex.Sample(&ch.ctl.StateEvent) // sync: state-seq
+		seq := futex.Sample(&ch.ctl.StateEvent) // sync: seq
 		switch {
 		case ch.isClosed():
 			return 0, ErrClosed

@@ -106,7 +106,7 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 	defer stop()
 	for {
 		for i := range words {
-			words[i].Val = words[i].W.Load() // sync: data-seq
+			words[i].Val = words[i].W.Load() // sync: seq
 		}
 		if err := ctx.Err(); err != nil {
 			return -1, first.ended(ctx, "")

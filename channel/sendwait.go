@@ -57,7 +57,7 @@ func (tx *Sender) park(ctx context.Context, n int) error {
 	since := time.Now()
 	for {
 		fault.Point("channel.send.announced")
-		seq := futex.Sample(&ch.ctl.Space) // sync: space-seq
+		seq := futex.Sample(&ch.ctl.Space) // sync: seq
 		if done, err := tx.recheck(ctx, n, since); done || err != nil {
 			return err
 		}

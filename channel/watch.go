@@ -86,7 +86,7 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 	defer stop()
 	for {
-		seq := futex.Sample(&ch.ctl.StateEvent) // sync: state-seq
+		seq := futex.Sample(&ch.ctl.StateEvent) // sync: seq
 		switch {
 		case ch.isClosed():
 			return ErrClosed
