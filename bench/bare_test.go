@@ -15,16 +15,22 @@ import (
 	"shmring/internal/layout"
 )
 
-func BenchmarkBare(b *testing.B) { bare.benchmark(b) }
+func BenchmarkBare(b *testing.B) { bares().benchmark(b) }
 
-// bare are the means that a channel is built of and those that it replaces. They
+// bares are the means that a channel is built of and those that it replaces. They
 // promise nothing: no bound, no order of many, no end, no survival of a kill.
-var bare = group{
-	{"roundtrip-spin/two-words", bareWords("bare-spin", spinTrip)},
-	{"roundtrip-park/futex", bareWords("bare-futex", futexTrip)},
-	{"roundtrip-park/pipe-32B", bareFD(pipes)},
-	{"roundtrip-park/unix-socket-32B", bareFD(sockets)},
-	{"harness/fill-and-check-32B", bareHarness},
+func bares() group {
+	g := group{
+		{name: "spin/two-words", body: bareWords("bare-spin", spinTrip)},
+		{name: "park/futex", body: bareWords("bare-futex", futexTrip)},
+		{name: "park/pipe-32B", body: bareFD(pipes)},
+		{name: "park/unix-socket-32B", body: bareFD(sockets)},
+		{name: "harness/fill-and-check-32B", body: bareHarness},
+	}
+	for _, size := range copySizes {
+		g = append(g, benchCase{"memcpy/" + sizeName(size), barePipeline(size), fewOf(size)})
+	}
+	return g
 }
 
 // firstFD is where a peer finds the first file that it was given.
@@ -50,29 +56,32 @@ func mapShared(fd, size int) ([]byte, error) {
 }
 
 // words are one word for each direction, each alone on its line.
-type words struct{ there, back *atomic.Uint32 }
+type words struct {
+	there, back *atomic.Uint32
+	calls       uint64 // of the kernel, by this side
+}
 
 const wordsBytes = 4096
 
-func wordsIn(mem []byte) words {
-	return words{
+func wordsIn(mem []byte) *words {
+	return &words{
 		there: (*atomic.Uint32)(unsafe.Pointer(&mem[0])),
 		back:  (*atomic.Uint32)(unsafe.Pointer(&mem[layout.Line])),
 	}
 }
 
 // spinTrip stores n+1 and looks until it is answered.
-func spinTrip(w words, n uint64) error {
+func spinTrip(w *words, n uint64) error {
 	w.there.Store(uint32(n + 1))
-	for w.back.Load() != uint32(n+1) { //nolint:revive // looking is all
+	for w.back.Load() != uint32(n+1) { // looking is all
 	}
 	return nil
 }
 
 // bareSpinPeer answers spinTrip.
 func bareSpinPeer(p *peer) error {
-	return p.serveWords(func(w words, n uint64) error {
-		for w.there.Load() != uint32(n+1) { //nolint:revive // looking is all
+	return p.serveWords(func(w *words, n uint64) error {
+		for w.there.Load() != uint32(n+1) { // looking is all
 		}
 		w.back.Store(uint32(n + 1))
 		return nil
@@ -80,45 +89,53 @@ func bareSpinPeer(p *peer) error {
 }
 
 // futexTrip stores n+1, wakes the other side and sleeps until it is answered.
-func futexTrip(w words, n uint64) error {
+func futexTrip(w *words, n uint64) error {
 	w.there.Store(uint32(n + 1))
-	futex.Wake(w.there, 1)
-	return sleepUntil(w.back, uint32(n+1))
+	w.wake(w.there)
+	return w.sleep(w.back, uint32(n+1))
 }
 
 // bareFutexPeer answers futexTrip.
 func bareFutexPeer(p *peer) error {
-	return p.serveWords(func(w words, n uint64) error {
-		if err := sleepUntil(w.there, uint32(n+1)); err != nil {
+	return p.serveWords(func(w *words, n uint64) error {
+		if err := w.sleep(w.there, uint32(n+1)); err != nil {
 			return err
 		}
 		w.back.Store(uint32(n + 1))
-		futex.Wake(w.back, 1)
+		w.wake(w.back)
 		return nil
 	})
 }
 
-func sleepUntil(w *atomic.Uint32, want uint32) error {
-	for w.Load() != want {
-		if err := futex.Wait(w, want-1, futex.Never); err != nil {
+func (w *words) wake(word *atomic.Uint32) {
+	w.calls++
+	futex.Wake(word, 1)
+}
+
+func (w *words) sleep(word *atomic.Uint32, want uint32) error {
+	for word.Load() != want {
+		w.calls++
+		if err := futex.Wait(word, want-1, futex.Never); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (w *words) syscalls() uint64 { return w.calls }
+
 // serveWords serves round trips over two words.
-func (p *peer) serveWords(trip func(w words, n uint64) error) error {
+func (p *peer) serveWords(trip func(w *words, n uint64) error) error {
 	mem, err := mapShared(firstFD, wordsBytes)
 	if err != nil {
 		return err
 	}
 	w := wordsIn(mem)
-	return p.serve(each(func(n uint64) error { return trip(w, n) }), nil)
+	return p.serve(each(func(n uint64) error { return trip(w, n) }), w.syscalls)
 }
 
 // bareWords makes round trips over two words.
-func bareWords(peer string, trip func(w words, n uint64) error) func(*run) {
+func bareWords(peer string, trip func(w *words, n uint64) error) func(*run) {
 	return func(r *run) {
 		if peer == "bare-spin" {
 			r.needTwoCores()
@@ -128,7 +145,7 @@ func bareWords(peer string, trip func(w words, n uint64) error) func(*run) {
 		w := wordsIn(mem)
 		r.peer(job{Kind: peer}, f)
 		there := func(n uint64) error { return trip(w, n) }
-		r.exchange(roundTripWarm, each(there), nil, newTripTimes(r, there))
+		r.exchange(roundTripWarm, each(there), w.syscalls, newTripTimes(r, there))
 		r.end()
 	}
 }

@@ -6,6 +6,7 @@ import "testing"
 type benchCase struct {
 	name string
 	body func(*run)
+	few  uint64 // messages in a test; zero is some
 }
 
 type group []benchCase
@@ -17,7 +18,7 @@ func (g group) benchmark(b *testing.B) {
 			b.ReportAllocs()
 			c.body(&run{
 				TB: b, n: uint64(b.N), start: b.ResetTimer, stop: b.StopTimer,
-				metric: b.ReportMetric,
+				metric: b.ReportMetric, bytes: b.SetBytes,
 			})
 		})
 	}

@@ -38,10 +38,10 @@ func check32(b []byte, n uint64) bool {
 	if len(b) != smallSize {
 		return false
 	}
-	return binary.LittleEndian.Uint64(b[0:])^n|
-		binary.LittleEndian.Uint64(b[8:])^(n^mixA)|
-		binary.LittleEndian.Uint64(b[16:])^(n^mixB)|
-		binary.LittleEndian.Uint64(b[24:])^(n^mixC) == 0
+	return (binary.LittleEndian.Uint64(b[0:])^n)|
+		(binary.LittleEndian.Uint64(b[8:])^n^mixA)|
+		(binary.LittleEndian.Uint64(b[16:])^n^mixB)|
+		(binary.LittleEndian.Uint64(b[24:])^n^mixC) == 0
 }
 
 // fill8 writes a message of a single word.
@@ -106,6 +106,18 @@ func checkLong(b []byte, n uint64) bool {
 		rest = rest[k:]
 	}
 	return true
+}
+
+// fillEnds numbers a message that was filled before: its first and its last word.
+func fillEnds(b []byte, n uint64) {
+	binary.LittleEndian.PutUint64(b, n)
+	binary.LittleEndian.PutUint64(b[len(b)-wordBytes:], n^mixA)
+}
+
+// checkEnds reports whether both ends of b say that it is message n.
+func checkEnds(b []byte, n uint64) bool {
+	return binary.LittleEndian.Uint64(b) == n &&
+		binary.LittleEndian.Uint64(b[len(b)-wordBytes:]) == n^mixA
 }
 
 // wrong describes a message that is not the one that was due.

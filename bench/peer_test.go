@@ -38,9 +38,12 @@ type stint func(from, to uint64) error
 var peerKinds = map[string]func(*peer) error{
 	"echo":        echoPeer,
 	"send":        sendPeer,
+	"reserve":     reservePeer,
+	"copy-in":     copyInPeer,
 	"bare-spin":   bareSpinPeer,
 	"bare-futex":  bareFutexPeer,
 	"bare-fd":     bareFDPeer,
+	"bare-copier": bareCopierPeer,
 }
 
 // A peer is the other side, in the process that plays it.
@@ -111,6 +114,7 @@ type run struct {
 	n           uint64
 	start, stop func()
 	metric      func(v float64, unit string)
+	bytes       func(perMessage int64)
 
 	peers []*shmtest.Child
 }

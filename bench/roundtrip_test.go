@@ -16,10 +16,10 @@ const roundTripWarm = 2000
 func BenchmarkRoundTrip(b *testing.B) { roundTrips.benchmark(b) }
 
 var roundTrips = group{
-	{"spin/spsc-32B", roundTrip(channel.SPSC, spinAlways)},
-	{"spin/mpsc-32B", roundTrip(channel.MPSC, spinAlways)},
-	{"adaptive/spsc-32B", roundTrip(channel.SPSC, 0)},
-	{"park/spsc-32B", roundTrip(channel.SPSC, -1)},
+	{name: "spin/spsc-32B", body: roundTrip(channel.SPSC, spinAlways)},
+	{name: "spin/mpsc-32B", body: roundTrip(channel.MPSC, spinAlways)},
+	{name: "adaptive/spsc-32B", body: roundTrip(channel.SPSC, 0)},
+	{name: "park/spsc-32B", body: roundTrip(channel.SPSC, -1)},
 }
 
 // roundTrip sends a message by one channel and receives it back by another.

@@ -16,7 +16,8 @@ type spending struct {
 	Syscalls uint64 // of the path that is measured
 }
 
-// measured returns what this process has used up so far.
+// measured returns what this process has used up so far. Without syscalls, somebody else
+// counts those.
 func measured(syscalls func() uint64) spending {
 	var s spending
 	if syscalls != nil {

@@ -60,7 +60,7 @@ func receiveMany(rx *channel.Receiver, d *due) stint {
 	}
 }
 
-// receiveBatches receives up to batch messages at once.
+// receiveBatches receives and releases up to batch messages at once.
 func receiveBatches(
 	rx *channel.Receiver, batch int, sound func(b []byte, n uint64) bool,
 ) stint {
@@ -73,13 +73,12 @@ func receiveBatches(
 				return err
 			}
 			for i := range dst[:k] {
-				m := &dst[i]
-				if !sound(m.Bytes(), n) {
-					return wrong(m.Bytes(), n)
+				if b := dst[i].Bytes(); !sound(b, n) {
+					return wrong(b, n)
 				}
-				m.Release()
 				n++
 			}
+			rx.ReleaseBatch(dst[:k])
 		}
 		return nil
 	}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A ratio sets a benchmark beside a bare one.
+type ratio struct {
+	what, name, bare, unit string
+}
+
+var ratios = []ratio{
+	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Bare/spin/two-words", nsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/futex", nsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/pipe-32B", nsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/unix-socket-32B", nsPerOp},
+	{"copied in and out", "Size/copy/", "Bare/memcpy/", mbPerSecond},
+	{"written and read in place", "Size/in-place/", "Bare/memcpy/", mbPerSecond},
+}
+
+// Units of the benchmark format.
+const (
+	nsPerOp     = "ns/op"
+	mbPerSecond = "MB/s"
+)
+
+// columns of the table of all results: heading and unit.
+var columns = []struct{ head, unit string }{
+	{"ns per message", nsPerOp},
+	{"MB/s", mbPerSecond},
+	{"p50 ns", "p50-ns"},
+	{"p99 ns", "p99-ns"},
+	{"p99.9 ns", "p99.9-ns"},
+	{"CPU ns, both sides", "cpu-ns/op"},
+	{"system calls", "syscalls/op"},
+	{"context switches", "switches/op"},
+	{"allocations", "mallocs/op"},
+}
+
+func (r *results) markdown() string {
+	var b strings.Builder
+	r.machine(&b)
+	r.ratioTable(&b)
+	r.resultTable(&b)
+	return b.String()
+}
+
+// machine says where the figures are from.
+func (r *results) machine(b *strings.Builder) {
+	var parts []string
+	for _, key := range []string{"cpu", "cores", "goos", "kernel", "go", "goarch"} {
+		if v := r.config[key]; v != "" {
+			parts = append(parts, fmt.Sprintf("%s: %s", key, v))
+		}
+	}
+	fmt.Fprintf(b, "%s. ", strings.Join(parts, "; "))
+	fmt.Fprintf(b, "Medians of %d runs", r.runs())
+	for _, name := range r.names {
+		if v, ok := r.median(name, "clock-ns"); ok {
+			fmt.Fprintf(b, "; percentiles include one reading of the clock, %s ns", digits(v))
+			break
+		}
+	}
+	b.WriteString(".\n")
+}
+
+// ratioTable sets channels beside the bare means of the same run.
+func (r *results) ratioTable(b *strings.Builder) {
+	var rows strings.Builder
+	for _, q := range ratios {
+		for _, name := range r.names {
+			size, ok := strings.CutPrefix(name, q.name)
+			if !ok || size != "" && !strings.HasSuffix(q.name, "/") {
+				continue
+			}
+			bare := q.bare + size
+			ours, ok1 := r.median(name, q.unit)
+			theirs, ok2 := r.median(bare, q.unit)
+			if !ok1 || !ok2 || theirs == 0 {
+				continue
+			}
+			fmt.Fprintf(&rows, "| %s | %s | %s | %s | %.2f |\n",
+				strings.TrimSpace(q.what+" "+size), figure(ours, q.unit),
+				strings.TrimPrefix(bare, "Bare/"), figure(theirs, q.unit), ours/theirs)
+		}
+	}
+	if rows.Len() == 0 {
+		return
+	}
+	b.WriteString("\n| what | channel | beside | bare | ratio |\n|---|---:|---|---:|---:|\n")
+	b.WriteString(rows.String())
+}
+
+// resultTable has every benchmark and every unit that was measured.
+func (r *results) resultTable(b *strings.Builder) {
+	b.WriteString("\n| benchmark |")
+	rule := "|---|"
+	for _, c := range columns {
+		fmt.Fprintf(b, " %s |", c.head)
+		rule += "---:|"
+	}
+	b.WriteString("\n" + rule + "\n")
+	for _, name := range r.names {
+		fmt.Fprintf(b, "| %s |", name)
+		for _, c := range columns {
+			fmt.Fprintf(b, "%s |", r.cell(name, c.unit))
+		}
+		b.WriteString("\n")
+	}
+}
+
+// cell is a median, for the time with the span of all runs.
+func (r *results) cell(name, unit string) string {
+	v, ok := r.median(name, unit)
+	if !ok {
+		return ""
+	}
+	text := " " + digits(v)
+	if low, high := r.span(name, unit); unit == nsPerOp && low != high {
+		text += fmt.Sprintf(" (%s–%s)", digits(low), digits(high))
+	}
+	return text
+}
+
+func figure(v float64, unit string) string {
+	if unit == nsPerOp {
+		return digits(v) + " ns"
+	}
+	return digits(v) + " " + unit
+}
+
+// digits writes three significant digits, and what is next to nothing as nothing.
+func digits(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case v >= 1:
+		return fmt.Sprintf("%.2f", v)
+	case v >= 0.001:
+		return fmt.Sprintf("%.3f", v)
+	}
+	return "0"
+}
