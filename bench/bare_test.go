@@ -78,15 +78,16 @@ func spinTrip(w *words, n uint64) error {
 	return nil
 }
 
-// bareSpinPeer answers spinTrip.
-func bareSpinPeer(p *peer) error {
-	return p.serveWords(func(w *words, n uint64) error {
-		for w.there.Load() != uint32(n+1) { // looking is all
-		}
-		w.back.Store(uint32(n + 1))
-		return nil
-	})
+// spinAnswer answers spinTrip.
+func spinAnswer(w *words, n uint64) error {
+	for w.there.Load() != uint32(n+1) { // looking is all
+	}
+	w.back.Store(uint32(n + 1))
+	return nil
 }
+
+// bareSpinPeer answers spinTrip all the time.
+func bareSpinPeer(p *peer) error { return p.serveWords(spinAnswer) }
 
 // futexTrip stores n+1, wakes the other side and sleeps until it is answered.
 func futexTrip(w *words, n uint64) error {

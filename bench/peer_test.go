@@ -29,6 +29,7 @@ type job struct {
 	Size     int           // bytes of a message
 	Batch    int           // messages sent at once
 	Slots    int           // buffers of a bare pipeline
+	LineFD   int           // of the memory to measure the way between the cores; zero: not
 }
 
 // A stint is the work of one side for the messages with numbers from ≤ n < to.
@@ -85,6 +86,11 @@ func (p *peer) serve(work stint, syscalls func() uint64) error {
 	if _, err := fmt.Sscan(p.conn.Hear(), &warm, &n, &extra); err != nil {
 		return err
 	}
+	answer, err := p.line()
+	if err != nil {
+		return err
+	}
+	answer(0)
 	if err := work(0, warm); err != nil {
 		return err
 	}
@@ -96,6 +102,7 @@ func (p *peer) serve(work stint, syscalls func() uint64) error {
 	if err := work(warm+n, warm+n+extra); err != nil {
 		return err
 	}
+	answer(lineBlocks * lineTrips)
 	report, err := json.Marshal(after.minus(before))
 	if err != nil {
 		return err
@@ -105,6 +112,18 @@ func (p *peer) serve(work stint, syscalls func() uint64) error {
 		return fmt.Errorf("parent said %q", bye)
 	}
 	return nil
+}
+
+// line returns what answers the parent's measurement of the way between the cores.
+func (p *peer) line() (func(first uint64), error) {
+	if p.LineFD == 0 {
+		return func(uint64) {}, nil
+	}
+	mem, err := mapShared(p.LineFD, wordsBytes)
+	if err != nil {
+		return nil, err
+	}
+	return func(first uint64) { answerLine(wordsIn(mem), first) }, nil
 }
 
 // A run is one invocation of a benchmark's body: by testing.B for figures, by a test to
@@ -117,6 +136,7 @@ type run struct {
 	bytes       func(perMessage int64)
 
 	peers []*shmtest.Child
+	line  *words // shared with the first peer; nil on one core
 }
 
 // begin gives the run a directory of segments and a watchdog.
@@ -150,6 +170,11 @@ func (r *run) needTwoCores() {
 func (r *run) peer(j job, files ...*os.File) {
 	r.Helper()
 	j.Core = core(1 + len(r.peers))
+	if len(r.peers) == 0 && j.Core != anyCore {
+		mem, f := r.shared(wordsBytes)
+		r.line, j.LineFD = wordsIn(mem), firstFD+len(files)
+		files = append(files, f)
+	}
 	text, err := json.Marshal(j)
 	r.check(err)
 	r.peers = append(r.peers, shmtest.StartFiles(r, peerName, files, string(text)))
@@ -198,6 +223,7 @@ func (r *run) exchange(warm uint64, work stint, syscalls func() uint64, extra *t
 	for i, c := range r.peers {
 		c.Say("%d %d %d", r.share(warm, i), r.share(r.n, i), more)
 	}
+	line := r.passLine(0)
 	r.check(work(0, warm))
 	before := measured(syscalls)
 	r.start()
@@ -206,6 +232,7 @@ func (r *run) exchange(warm uint64, work stint, syscalls func() uint64, extra *t
 	r.check(err)
 	spent := measured(syscalls).minus(before)
 	r.check(extra.take(warm + r.n))
+	line = max(line, r.passLine(lineBlocks*lineTrips))
 	for _, c := range r.peers {
 		line, _ := c.Hear()
 		var theirs spending
@@ -216,6 +243,17 @@ func (r *run) exchange(warm uint64, work stint, syscalls func() uint64, extra *t
 	}
 	spent.report(r)
 	extra.report(r)
+	if r.line != nil {
+		r.metric(line, "line-ns")
+	}
+}
+
+// passLine measures the way between the cores, with the first peer.
+func (r *run) passLine(first uint64) float64 {
+	if r.line == nil {
+		return 0
+	}
+	return passLine(r.line, first)
 }
 
 // end lets the peers go, after the last look at what they hold.
