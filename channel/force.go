@@ -39,8 +39,7 @@ func (ch *Channel) discardRest(take func([]byte)) {
 		cons.Release(it.Pos)
 		taken++
 	}
-	ch.ctl.Totals.Discarded.Add(taken)
-	cons.Discard()
+	cons.Discard(taken)
 }
 
 // awaitEmptyForced waits until the living receiver has moved the head to the tail.

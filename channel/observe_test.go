@@ -115,13 +115,15 @@ func TestWatchEndsWithItsContextAndWithClose(t *testing.T) {
 	}
 	require.ErrorIs(t, last, context.Canceled)
 	last = nil
+	closed := make(chan error, 1)
 	for _, err := range ch.Watch(t.Context()) {
 		last = err
 		if err == nil {
-			go func() { _ = ch.Close() }()
+			go func() { closed <- ch.Close() }()
 		}
 	}
 	require.ErrorIs(t, last, channel.ErrClosed)
+	require.NoError(t, <-closed)
 	for _, err := range ch.Watch(t.Context()) {
 		require.ErrorIs(t, err, channel.ErrClosed)
 	}

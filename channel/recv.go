@@ -60,8 +60,7 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 	}
 	m := rx.handOut()
 	err := rx.guarded(func() { dst = append(dst, m.buf...) })
-	rx.cons.Release(m.pos)
-	rx.cons.Publish()
+	rx.cons.Spend(m.pos)
 	return dst, rx.ch.fail("recv", err)
 }
 

@@ -144,7 +144,7 @@ func (rx *Receiver) sealedAndEmpty() error {
 // forced ends the receiver after a forced close: it counts what it did not hand out
 // and says so.
 func (rx *Receiver) forced() error {
-	n := rx.cons.Discard()
+	n := rx.cons.Discard(0)
 	rx.cons.Flush()
 	rx.final = &DiscardedError{N: n, Reason: rx.ch.state.Reason()}
 	return rx.final

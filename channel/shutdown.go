@@ -231,6 +231,8 @@ func (ch *Channel) force(ctx context.Context, o ShutdownOptions, r *Report) erro
 	if err != nil {
 		left = ch.view.SlotCount // damaged: at most a full ring
 	}
+	// Of a receiver that answered: what was reserved and not committed when it counted.
+	left = max(left, ch.ctl.Totals.NotDelivered.Load())
 	if left > 0 {
 		r.NotDelivered = left
 		ch.ctl.Totals.NotDelivered.Store(left)

@@ -32,6 +32,7 @@ func (p *Producer) SendBatch(ps [][]byte) (int, error) {
 
 // claimBatch reserves slots and one arena run for the longest prefix of ps.
 func (p *Producer) claimBatch(ps [][]byte) (t uint64, n int, units uint64, err error) {
+	most, all := p.most(ps)
 	for range maxRaces {
 		t = p.tail.Load() // sync: tail
 		if t&sealBit != 0 {
@@ -42,24 +43,43 @@ func (p *Producer) claimBatch(ps [][]byte) (t uint64, n int, units uint64, err e
 		if t != p.lastTail {
 			h = p.head.Load() // sync: head
 		}
-		if n, units = p.measure(t, h, ps); n < len(ps) {
-			h = p.head.Load() // sync: head
-			n, units = p.measure(t, h, ps)
-		}
-		if n == 0 {
-			fault.Point("ring.claim.full")
-			if p.tail.Load() != t { // sync: tail
-				continue
-			}
-			return 0, 0, 0, p.refuse(t, h)
-		}
+		n, units = most, all
 		next, ok := p.fit(t, h, uint64(n), units)
+		if !ok {
+			h = p.head.Load() // sync: head
+			if n, units = p.measure(t, h, ps[:most]); n == 0 {
+				fault.Point("ring.claim.full")
+				if p.tail.Load() != t { // sync: tail
+					continue
+				}
+				return 0, 0, 0, p.refuse(t, h)
+			}
+			next, ok = p.fit(t, h, uint64(n), units)
+		}
 		if ok && p.take(t, next, uint64(n)) {
 			p.cachedHead, p.lastTail = h, next
 			return t, n, units, nil
 		}
 	}
 	return 0, 0, 0, ErrFull
+}
+
+// most returns how many messages of ps one reservation takes if there is room, and the
+// units of their run. It is found out before the race for the tail, which a long look at
+// the batch would lose.
+func (s *shape) most(ps [][]byte) (n int, units uint64) {
+	ps = ps[:min(uint64(len(ps)), s.slots)]
+	for i, b := range ps {
+		if len(b) <= s.inlineMax {
+			continue
+		}
+		u, err := s.unitsFor(len(b))
+		if err != nil || units+u > s.units/2 {
+			return i, units
+		}
+		units += u
+	}
+	return len(ps), units
 }
 
 // measure returns how many messages of ps fit at t before h, and the units of the

@@ -1,5 +1,10 @@
 package ring
 
+import (
+	"shmring/internal/fault"
+	"shmring/internal/layout"
+)
+
 // discarded is what a consumer remembers after Discard: the window of messages that
 // were held then and may still be released.
 type discarded struct {
@@ -13,16 +18,25 @@ type discarded struct {
 // still held stay valid in the hands of their user; releasing them does not move the
 // head. Next returns ErrEnd from now on. The ring is sealed for good, so nobody
 // writes over them.
-func (c *Consumer) Discard() uint64 {
+//
+// The counts are in the segment before the head moves: Discarded has the full slots and
+// the taken ones, which the caller took out before, NotDelivered those whose owner may
+// still commit. They are stored, not added, for a successor of a consumer killed in
+// between counts the same slots again.
+func (c *Consumer) Discard(taken uint64) uint64 {
 	t := c.tailWord.Load() // sync: tail
-	ahead := c.slotsFrom(c.next, c.slotOf(t))
+	ahead := min(c.slotsFrom(c.next, c.slotOf(t)), c.slots)
 	if !c.gone.active {
 		c.gone = discarded{head: c.head, next: c.next, active: true}
 	}
-	var full uint64
-	for i := range min(ahead, c.slots) {
-		if c.shape.full(c.next + slotPos(i)) {
+	var full, open uint64
+	for i := range ahead {
+		pos := c.next + slotPos(i)
+		switch w := layout.Commit(c.cell(pos).commit().Load()); { // sync: commit
+		case c.full(pos):
 			full++
+		case !w.SameLap(uint64(pos)&c.slotMask, c.lapShift) || w.Kind() == layout.SlotNone:
+			open++
 		}
 	}
 	c.window = 0
@@ -30,7 +44,11 @@ func (c *Consumer) Discard() uint64 {
 	c.head = c.next
 	c.arenaHead += arenaPos(c.unitsFrom(c.arenaHead, c.arenaOf(t)))
 	c.remembered.pos = never
-	c.ctl.Totals.Discarded.Add(full)
+	if ahead > 0 || taken > 0 {
+		c.ctl.Totals.Discarded.Store(taken + full)
+		c.ctl.Totals.NotDelivered.Store(open)
+		fault.Point("ring.discard.counted")
+	}
 	c.Publish()
 	return full
 }

@@ -17,8 +17,8 @@ import (
 // below the tail. So an owner that lives and has not committed shows an intent over
 // the slot from before the tail was read here until after the intents were.
 //
-// alive reports whether the place's lock is held; it is asked only about places
-// whose intent covers the slot. A *CorruptError reports an impossible word.
+// alive reports whether the place's lock is held; it is asked only about places whose
+// intent covers the slot or cannot be. A *CorruptError reports an impossible word.
 func (c *Consumer) Skip(alive func(place int) bool) (owner int, err error) {
 	if c.gone.active || uint64(c.next-c.head) >= c.window {
 		return -1, nil

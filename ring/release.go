@@ -42,6 +42,22 @@ func (c *Consumer) Release(pos uint64) bool {
 	return true
 }
 
+// Spend is Release for a message that must never be delivered again, and publishes that
+// before it returns. Behind a message that is still held the head cannot pass the slot:
+// the slot is aborted then, and a successor passes it.
+func (c *Consumer) Spend(pos uint64) bool {
+	if !c.Release(pos) {
+		return false
+	}
+	if at := slotPos(pos); uint64(at-c.head) < uint64(c.next-c.head) {
+		fault.Point("ring.spend.behind")
+		spent := uint64(c.commitWord(at, layout.SlotAborted, 0))
+		c.cell(at).commit().Store(spent) // sync: commit
+	}
+	c.Publish()
+	return true
+}
+
 func (c *Consumer) count(found held) {
 	c.messages++
 	c.bytes += uint64(found & heldLength)

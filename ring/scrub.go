@@ -5,11 +5,12 @@ import (
 	"shmring/internal/layout"
 )
 
-// Scrub makes damaged slots passable, as part of a recovery. It looks at every slot
-// from the next one to the tail, and aborts those whose commit word, reference or
-// checksum cannot be; it returns how many. A damaged slot that somebody's intent
-// covers may be being filled, so it is only marked uncommitted and stays its owner's.
-// The caller holds the receiver's place and has settled the dead.
+// Scrub makes a damaged ring passable, as part of a recovery. It looks at every slot from
+// the next one to the tail, and aborts those whose commit word, reference or checksum
+// cannot be. A damaged slot that somebody's intent covers may be being filled, so it is
+// only marked uncommitted and stays its owner's. Free slots and intents are looked at as
+// well. It returns how many words were damaged. The ring is sealed, and the caller holds
+// the receiver's place and has settled the dead.
 func (c *Consumer) Scrub() (int, error) {
 	if c.gone.active {
 		return 0, nil
@@ -18,10 +19,16 @@ func (c *Consumer) Scrub() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	damaged := 0
+	damaged := c.scrubIntents(ahead)
 	probe := *c // walks ahead; its found is only compared, never written
 	for range ahead {
 		if c.scrubSlot(&probe) {
+			damaged++
+		}
+		probe.next++
+	}
+	for probe.next != c.head+slotPos(c.slots) {
+		if c.scrubFree(&probe) {
 			damaged++
 		}
 		probe.next++
@@ -30,6 +37,36 @@ func (c *Consumer) Scrub() (int, error) {
 		c.ctl.Totals.Corrupt.Add(uint64(damaged))
 	}
 	return damaged, nil
+}
+
+// scrubIntents replaces intents that cannot be. Nobody knows what a living sender's meant:
+// it becomes one over all that is reserved, which its next send replaces.
+func (c *Consumer) scrubIntents(ahead uint64) int {
+	damaged := 0
+	for place := range c.rows {
+		intent := &c.rows[place].Intent
+		w := intent.Load() // sync: intent
+		_, n, ok := IntentRange(w)
+		if w == 0 || ok && n <= c.slots {
+			continue
+		}
+		repaired := uint64(0)
+		if ahead > 0 && place != layout.PlaceReceiver {
+			repaired = IntentOf(uint64(c.next), int(ahead))
+		}
+		if intent.CompareAndSwap(w, repaired) { // sync: intent
+			damaged++
+		}
+	}
+	return damaged
+}
+
+// scrubFree clears a damaged word of the slot at probe.next, which nobody has reserved and
+// nobody can, since the ring is sealed.
+func (c *Consumer) scrubFree(probe *Consumer) bool {
+	word := probe.cell(probe.next).commit()
+	w := word.Load()                                                // sync: commit
+	return probe.uncommitted(w) != nil && word.CompareAndSwap(w, 0) // sync: commit
 }
 
 // scrubSlot looks at the slot at probe.next and reports whether it was damaged.
