@@ -327,12 +327,13 @@ func TestMessagesReleasesWhenTheLoopEndsEarlyOrPanics(t *testing.T) {
 	for range 4 {
 		require.NoError(t, tx.Send(ctx, nil))
 	}
-	for range rx.Messages(ctx) {
+	for _, err := range rx.Messages(ctx) {
+		require.NoError(t, err)
 		break
 	}
 	require.Panics(t, func() {
-		for range rx.Messages(ctx) {
-			panic("in the body")
+		for _, err := range rx.Messages(ctx) {
+			panic(err)
 		}
 	})
 	require.EqualValues(t, 2, ch.Stats().Depth, "two were released")

@@ -1,0 +1,48 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// Feed sends every slice that comes from in, until in is closed or an error. A slice that
+// was taken from in and not accepted is lost with the error. It runs in the caller's
+// goroutine.
+func Feed(ctx context.Context, tx *Sender, in <-chan []byte) error {
+	for {
+		select {
+		case p, ok := <-in:
+			if !ok {
+				return nil
+			}
+			if err := tx.Send(ctx, p); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return tx.fail("send", tx.ch.ended(ctx, "waiting for something to send"))
+		}
+	}
+}
+
+// Forward gives a copy of every message to out, until the end of the channel, which
+// returns nil, or an error. A message is released when out took it. It runs in the
+// caller's goroutine and does not close out.
+func Forward(ctx context.Context, rx *Receiver, out chan<- []byte) error {
+	for {
+		m, err := rx.Recv(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case out <- m.Clone():
+			m.Release()
+		case <-ctx.Done():
+			m.Release()
+			return rx.ch.fail("recv", rx.ch.ended(ctx, "waiting for somebody to take a message"))
+		}
+	}
+}
