@@ -156,31 +156,3 @@ func TestForeignHeaderStillTellsVersionAndSize(t *testing.T) {
 	assert.Equal(t, uint32(77), got.Version)
 	assert.Equal(t, g.TotalSize, got.TotalSize)
 }
-
-// FuzzDecode shows that no page makes Decode panic, and that what it accepts is
-// exactly what Encode would have written.
-func FuzzDecode(f *testing.F) {
-	h, g := smallHeader(f)
-	f.Add(h.Encode(), g.TotalSize, false)
-	f.Add(resealed(h, func(p []byte) { p[96] = OptChecksums }), g.TotalSize, true)
-	f.Add([]byte("shmring\n"), uint64(8), true)
-	f.Add([]byte{}, uint64(0), false)
-	f.Fuzz(func(t *testing.T, page []byte, size uint64, seal bool) {
-		if seal && len(page) >= PageSize {
-			binary.LittleEndian.PutUint64(page[PageSize-8:], xxhash.Sum64(page[:PageSize-8]))
-		}
-		h, g, err := Decode(page, size)
-		if err != nil {
-			if !errors.Is(err, ErrInvalid) {
-				t.Fatalf("error of another family: %v", err)
-			}
-			return
-		}
-		if string(h.Encode()) != string(page[:PageSize]) {
-			t.Fatal("accepted a page that Encode would not write")
-		}
-		if g.TotalSize != size || g.ArenaOff+g.ArenaSize != size {
-			t.Fatalf("geometry of %d bytes for a file of %d", g.TotalSize, size)
-		}
-	})
-}
