@@ -1,71 +1,91 @@
-/* A forced close, and what it can say about the messages that it gives up.
+/* A forced close, and what it says about the messages that it gives up.
  *
  * Two senders have reserved a slot each before the seal; their commits and a forced close come
  * in any order. Receiver or closer, whoever holds the receiver's byte, counts the full slots and
- * moves head to tail. Shown: what is counted was committed and not received, and nothing is
- * counted twice by the living. Not shown, because it is not so: that every Send which returned
- * nil is counted. A sender between its reservation and its commit in the instant of the count
- * is told nil, and its message is in no count.
+ * those that are reserved and may still be committed, stores both counts, and moves head to
+ * tail. With KILLS the receiver is killed anywhere. Shown: every Send that returned nil was received, or is
+ * in one of the counts; and the count of full slots has nothing else in it.
  *
  * run: clean
- * run: assert -DCOUNTS_ALL
+ * run: clean -DKILLS
+ * run: assert -DFULL_ONLY
+ * run: assert -DKILLS -DADDED
  *
- * COUNTS_ALL: what a forced close does not promise.
+ * FULL_ONLY: only full slots are counted. A sender between its reservation and its commit at
+ *   that instant is told nil, and its message is in no count.
+ * ADDED: counts are added, not stored; a successor of a receiver that was killed between
+ *   counting and moving head counts the same slots again.
  */
 #define TAIL 2
 
-bool committed[TAIL], received[TAIL];
-bool forced, holder;
-byte head, counted, acked, got;
+bool committed[TAIL];
+bool forced, kill;
+byte holder;             /* of the receiver's byte: 0 nobody, 1 receiver, 2 closer */
+byte head, whole, open, acked, got;
 
 active [TAIL] proctype Sender()
 {
-	committed[_pid] = true;
-	acked++
+	atomic { committed[_pid] = true; acked++ }
 }
 
 inline discard()
 {
-	i = head;
+	n = 0; o = 0; i = head;
 	do
-	:: i < TAIL -> if :: committed[i] -> counted++ :: else fi; i++
+	:: i < TAIL -> atomic { if :: committed[i] -> n++ :: else -> o++ fi; i++ }
 	:: i == TAIL -> break
 	od;
+#ifdef FULL_ONLY
+	o = 0;
+#endif
+#ifdef ADDED
+	whole = whole + n;
+#else
+	whole = n;
+#endif
+	open = o;
 	head = TAIL
 }
 
 active proctype Receiver()
 {
-	byte i;
+	byte i, n, o;
 
-	atomic { if :: !holder -> holder = true :: else -> goto out fi };
-	do
-	:: forced -> break
-	:: !forced && head < TAIL && committed[head] -> received[head] = true; got++; head++
-	:: !forced && head == TAIL -> break
-	od;
-	if :: forced && head < TAIL -> discard() :: else fi;
-	holder = false;
+	{
+		atomic { if :: holder == 0 -> holder = 1 :: else -> goto out fi };
+		do
+		:: forced -> break
+		:: !forced && head < TAIL && committed[head] -> atomic { got++; head++ }
+		:: !forced && head == TAIL -> break
+		od;
+		if :: forced && head < TAIL -> discard() :: else fi;
+		holder = 0;
 out:
-	skip
+		skip
+	} unless { kill -> atomic { if :: holder == 1 -> holder = 0 :: else fi } }
 }
 
 active proctype Closer()
 {
-	byte i;
+	byte i, n, o;
 
 	forced = true;
-	atomic { !holder -> holder = true };
+	atomic { holder == 0 -> holder = 2 };
 	if :: head < TAIL -> discard() :: else fi;
-	holder = false
+	holder = 0
 }
+
+#ifdef KILLS
+active proctype Killer()
+{
+	if :: kill = true :: skip fi
+}
+#endif
 
 active proctype Judge()
 {
 	timeout;
 	assert(head == TAIL);
-	assert(got + counted <= acked);
-#ifdef COUNTS_ALL
-	assert(got + counted == acked)
-#endif
+	assert(got + whole <= acked);
+	assert(acked <= got + whole + open)
 }
