@@ -98,19 +98,27 @@ func shutdown(
 }
 
 func reportText(r channel.Report) string {
-	parts := []string{humanize.Comma(int64(r.Delivered)) + " delivered"}
+	var parts []string
 	for _, n := range []struct {
 		n    uint64
 		what string
 	}{
-		{r.Discarded, "discarded"}, {r.NotDelivered, "maybe not delivered"}, {r.Left, "left"},
+		{r.Delivered, "delivered"},
+		{r.Discarded, "discarded"},
+		{r.NotDelivered, "maybe not delivered"},
+		{r.Left, "left"},
 	} {
 		if n.n > 0 {
 			parts = append(parts, humanize.Comma(int64(n.n))+" "+n.what)
 		}
 	}
-	text := fmt.Sprintf("%s: %s: %s in %s", r.Name, r.State, strings.Join(parts, ", "),
-		shortTime(r.Elapsed))
+	if len(parts) == 0 {
+		parts = append(parts, "nothing was left")
+	}
+	text := fmt.Sprintf("%s: %s: %s", r.Name, r.State, strings.Join(parts, ", "))
+	if r.Elapsed > 0 {
+		text += " in " + shortTime(r.Elapsed)
+	}
 	if r.Waited != "" && (r.Left > 0 || r.Delivered > 0) {
 		text += "; waited for: " + r.Waited
 	}

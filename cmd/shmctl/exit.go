@@ -31,7 +31,7 @@ const exitCodesText = `Exit codes of all verbs:
 
   0    done
   1    failed for a reason that has no code of its own
-  2    usage: unknown verb or flag, bad value, bad name
+  2    usage: unknown verb or flag, bad value, bad name, no such directory
   3    no such channel
   4    permission denied
   5    time ran out

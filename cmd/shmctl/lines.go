@@ -42,8 +42,8 @@ func (l *lineReader) next() ([][]byte, error) {
 			return l.lines, nil
 		}
 		if l.end-l.start > l.limit {
-			return nil, fmt.Errorf("line %d: %w: it has more than %d bytes", l.count+1,
-				channel.ErrTooBig, l.limit)
+			return nil, fmt.Errorf("message %d: %w: at most %d bytes fit into this channel: "+
+				"create it with a larger arena", l.count+1, channel.ErrTooBig, l.limit)
 		}
 		if l.err != nil {
 			return l.last()

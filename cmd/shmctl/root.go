@@ -25,8 +25,13 @@ bounded, crash-proof queues in shared memory between processes of one machine.`,
 			}
 			return nil
 		},
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkDir() },
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return usagef("%w", err)
+			}
+			return a.checkDir()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&a.dir, "dir", "",
 		fmt.Sprintf("directory of segments (default $%s, else %s)", shm.EnvDir, shm.DefaultDir))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"shmring/channel"
@@ -174,12 +175,10 @@ func (s *sending) put(ctx context.Context, batch [][]byte) error {
 
 // failed says how far it came.
 func (s *sending) failed(err error) error {
-	if errors.Is(err, channel.ErrTooBig) {
-		err = fmt.Errorf("%w; messages of up to %s fit this channel: "+
-			"one created with a larger --arena takes more", err,
-			humanize.IBytes(uint64(s.ch.MaxMessage())))
+	if op, ok := errors.AsType[*channel.OpError](err); ok && errors.Is(err, channel.ErrTooBig) {
+		err = fmt.Errorf("message %d: %w", s.sent+1, op.Err)
 	}
-	return &progressError{err: err, done: s.sent, what: "sent"}
+	return &progressError{err: err, done: s.sent}
 }
 
 // sendLines sends each line of r.
@@ -239,16 +238,15 @@ func (s *sending) sendFile(ctx context.Context, r io.Reader, chunk int) error {
 	return nil
 }
 
-// A progressError is a failure in the middle.
+// A progressError is a failure in the middle of sending.
 type progressError struct {
 	err  error
-	done int
-	what string
+	done int // messages that were sent
 }
 
 func (e *progressError) Error() string {
-	return fmt.Sprintf("%v; %s messages were %s before",
-		e.err, humanize.Comma(int64(e.done)), e.what)
+	return fmt.Sprintf("%v; sent before: %s %s", e.err, humanize.Comma(int64(e.done)),
+		english.PluralWord(e.done, "message", ""))
 }
 
 func (e *progressError) Unwrap() error { return e.err }
