@@ -86,7 +86,9 @@ func adopt(
 		ch.start()
 		return ch, nil
 	}
-	if lerr := seg.Detach(ctx, func() bool { return false }); err == nil {
+	lctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), detachTimeout)
+	defer cancel()
+	if lerr := seg.Detach(lctx, ch.lastOut); err == nil {
 		err = lerr
 	}
 	if err != nil {

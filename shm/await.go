@@ -15,6 +15,9 @@ import (
 // awaitSlice is how often AwaitName looks where it is not told.
 const awaitSlice = 100 * time.Millisecond
 
+// awaitLook is how often AwaitName looks where it is told.
+const awaitLook = 2 * time.Second
+
 // AwaitName waits until something has that name in dir (empty: Dir()) or ctx ends. It
 // is woken by the kernel; where inotify is not to be had it looks every 100 ms.
 func AwaitName(ctx context.Context, dir, name string) error {
@@ -52,8 +55,13 @@ func awaitEvents(ctx context.Context, f *os.File, path string) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("wait for %s: %w", path, context.Cause(ctx))
 		}
+		// The directory may be another by now, of which nobody tells.
+		_ = f.SetReadDeadline(time.Now().Add(awaitLook))
+		if ctx.Err() != nil {
+			continue
+		}
 		_, err := f.Read(buf)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, unix.EINTR) {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("wait for %s: %w", path, err)
 		}
 	}

@@ -45,9 +45,10 @@ func (s *Segment) Unclaim(place int) error {
 		return fmt.Errorf("place %d is not ours", place)
 	}
 	return s.withFile(func(fd int) error {
-		s.claimed[place] = false
 		fault.Point("shm.unclaim.unlock")
-		return unlockByte(fd, placeByte(place))
+		err := unlockByte(fd, placeByte(place))
+		s.claimed[place] = err != nil // what could not be freed is still ours
+		return err
 	})
 }
 

@@ -34,6 +34,9 @@ type CreateOptions struct {
 // parameters that make no segment. Whenever the process dies before the last step, no
 // name and no memory is left.
 func Create(ctx context.Context, o CreateOptions) (*Segment, error) {
+	if o.Name == "" {
+		o.Params.Options |= layout.OptNameless
+	}
 	g, err := layout.NewGeometry(o.Params)
 	if err != nil {
 		return nil, err
@@ -94,6 +97,11 @@ func openUnnamed(o CreateOptions) (*os.File, error) {
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EISDIR):
 		return nil, fmt.Errorf("create a segment in %s: its file system has no unnamed files: "+
 			"use a directory on a tmpfs (%s): %w", dir, EnvDir, err)
+	case errors.Is(err, unix.ENOSPC):
+		return nil, &NoSpaceError{
+			Where: "the file system of " + dir, Remedy: "it has no inodes left: remove files, " +
+				"or enlarge it (mount -o remount,nr_inodes=…)",
+		}
 	case err != nil:
 		return nil, fmt.Errorf("create a segment in %s: %w", dir, err)
 	}

@@ -23,3 +23,10 @@ func (s *Segment) HoldLife() (letGo func()) {
 	s.life.Lock()
 	return s.life.Unlock
 }
+
+// HoldHub runs f while the notifier hands out nothing.
+func HoldHub(f func()) {
+	hub.mu.Lock()
+	defer hub.mu.Unlock()
+	f()
+}

@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -85,7 +88,12 @@ func newInotify() (f *os.File, fd int, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("open inotify (fs.inotify.max_user_instances?): %w", err)
 	}
-	return os.NewFile(uintptr(fd), "inotify"), fd, nil
+	f = os.NewFile(uintptr(fd), "inotify")
+	if err := f.SetReadDeadline(time.Time{}); err != nil { // not in the runtime poller: deaf
+		_ = f.Close()
+		return nil, 0, fmt.Errorf("wait for inotify (fs.epoll.max_user_watches?): %w", err)
+	}
+	return f, fd, nil
 }
 
 // remove ends a subscription, and with the last one the descriptor and its reader.
@@ -139,7 +147,8 @@ func (h *notifier) event(f *os.File, ev inotifyEvent) {
 		return // of a descriptor that is closed meanwhile
 	}
 	if ev.mask&unix.IN_Q_OVERFLOW != 0 { // whatever was lost, everybody looks
-		for _, w := range h.watches {
+		for _, w := range slices.Collect(maps.Values(h.watches)) {
+			h.renew(w) // a lost IN_IGNORED would leave it deaf; else the number stays
 			w.event(NoticeIgnored)
 		}
 		return
@@ -157,9 +166,12 @@ func (h *notifier) event(f *os.File, ev inotifyEvent) {
 	}
 }
 
+// renewRetry is how often a watch that could not be set anew is tried again.
+const renewRetry = 100 * time.Millisecond
+
 // renew sets a watch that the kernel dropped, through any attachment that still has
 // the file open. If none can, it stays under its old number, which the kernel does not
-// use again: the slices of whoever waits find deaths late but surely.
+// use again, and is tried again: its subscribers look each time, as if they were told.
 func (h *notifier) renew(w *watch) {
 	for _, sub := range w.snapshot() {
 		wd := -1
@@ -173,6 +185,14 @@ func (h *notifier) renew(w *watch) {
 			return
 		}
 	}
+	time.AfterFunc(renewRetry, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.file != nil && h.watches[w.wd] == w {
+			h.renew(w)
+			w.event(NoticeIgnored)
+		}
+	})
 }
 
 // renumber gives a watch the kernel's new number, or its subscriptions to the watch

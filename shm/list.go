@@ -84,8 +84,14 @@ func (e *Entry) read() error {
 		bad = headerError(e.Path, bad)
 	}
 	// The exclusive question sees the shared locks of all who are attached.
-	e.Attached, err = heldByte(fd, unix.F_WRLCK, lockBase(e.Header)+layout.LockAttached)
-	return errors.Join(bad, err)
+	for _, base := range []int64{layout.LockBase, lockBase(e.Header)} {
+		held, err := heldByte(fd, unix.F_WRLCK, base+layout.LockAttached)
+		if err != nil {
+			return errors.Join(bad, err)
+		}
+		e.Attached = e.Attached || held
+	}
+	return bad
 }
 
 func readHeader(f *os.File, size uint64) (layout.Header, layout.Geometry, error) {

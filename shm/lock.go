@@ -17,7 +17,7 @@ func lockByte(fd int, kind int16, off int64) (bool, error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES):
+	case errors.Is(err, unix.EAGAIN): // EACCES is a security module's refusal, not a holder
 		return false, nil
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
 		return false, fmt.Errorf("lock a byte of the segment: %w: this system has no "+

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/edsrzf/mmap-go"
@@ -12,6 +13,10 @@ import (
 // same. A child forked without exec does not get the mapping: it could write without
 // holding a lock.
 func mapFile(f *os.File, size uint64, readOnly bool) ([]byte, error) {
+	if size > math.MaxInt {
+		return nil, fmt.Errorf("map %d bytes of shared memory: %w: more than this program can "+
+			"address", size, unix.ENOMEM)
+	}
 	prot := mmap.RDWR
 	if readOnly {
 		prot = mmap.RDONLY

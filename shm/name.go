@@ -60,7 +60,11 @@ func pathOf(dir, name string) string {
 	if dir == "" {
 		dir = Dir()
 	}
-	return filepath.Join(dir, prefix+name)
+	path := filepath.Join(dir, prefix+name)
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs // whoever changes his directory still finds it
+	}
+	return path
 }
 
 // nameOf is the inverse for a directory entry; false if it is no segment's.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -183,6 +184,10 @@ func (s *Segment) lockShared(ctx context.Context) error {
 	}
 }
 
+// openFilePatience bounds the wait for somebody who is removing the segment: he is
+// done in no time, or stopped.
+const openFilePatience = 2 * time.Second
+
 // OpenFile attaches to the segment behind f, which somebody handed over, and closes f.
 // The attachment is a description of its own: what f shares with others does not
 // matter. Names and links are not checked. o.Dir and o.Name are ignored.
@@ -191,9 +196,9 @@ func OpenFile(f *os.File, o OpenOptions) (*Segment, error) {
 	if o.ReadOnly {
 		flags = unix.O_RDONLY
 	}
-	own, err := reopen(f, flags)
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	own, err := reopen(f, flags|unix.O_NONBLOCK|unix.O_NOCTTY) // it may be a FIFO
+	if cerr := f.Close(); err == nil && cerr != nil {
+		err = errors.Join(cerr, own.Close())
 	}
 	if err != nil {
 		return nil, err
@@ -207,7 +212,9 @@ func OpenFile(f *os.File, o OpenOptions) (*Segment, error) {
 	if o.ReadOnly {
 		return s, nil
 	}
-	if err := s.lockShared(context.Background()); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), openFilePatience)
+	defer cancel()
+	if err := s.lockShared(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -67,24 +67,32 @@ func remove(ctx context.Context, dir, name string, allow func(*os.File, string) 
 		return err
 	}
 	header, _, _ := readHeader(f, uint64(st.Size)) // only fields that never move are used
-	base := lockBase(header)
+	// A damaged offset must not hide those who are attached: our own bytes are asked too.
+	for _, base := range []int64{layout.LockBase, lockBase(header)} {
+		if err := lockAlone(ctx, f, base); err != nil {
+			return err
+		}
+	}
+	if err := allow(f, path); err != nil {
+		return err
+	}
+	return unlinkSame(path, &st)
+}
+
+// lockAlone takes the control lock and the attached byte of a segment whose locks are at
+// base.
+func lockAlone(ctx context.Context, f *os.File, base int64) error {
 	if err := lockWithin(ctx, f, base+layout.LockControl); err != nil {
 		return err
 	}
 	fault.Point("shm.remove.control")
 	ok, err := lockByte(int(f.Fd()), unix.F_WRLCK, base+layout.LockAttached)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("%s is %w: somebody is attached: close those programs first "+
-			"(shmctl stat %s names them)", path, ErrBusy, name)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s is %w: somebody is attached: close those programs first "+
+			"(shmctl stat names them)", f.Name(), ErrBusy)
 	}
 	fault.Point("shm.remove.exclusive")
-	if err := allow(f, path); err != nil {
-		return err
-	}
-	return unlinkSame(path, &st)
+	return err
 }
 
 // lockWithin takes an exclusive lock byte, trying until ctx ends.

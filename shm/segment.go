@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,7 @@ type Segment struct {
 	mu      sync.Mutex
 	claimed [layout.MaxParticipants]bool // places locked by this description
 
+	leaving atomic.Bool   // Detach has begun
 	control chan struct{} // full while somebody of ours has or awaits the control lock
 }
 
@@ -93,11 +95,18 @@ func (s *Segment) Instance() [16]byte { return s.header.Instance }
 // ReadOnly reports whether this attachment can only observe.
 func (s *Segment) ReadOnly() bool { return s.readOnly }
 
-// Nameless reports whether the segment has no name that could be unlinked.
-func (s *Segment) Nameless() bool { return s.name == "" }
+// Nameless reports whether the segment was made without a name. One that was unlinked
+// since is not nameless, whatever it was opened through.
+func (s *Segment) Nameless() bool { return s.header.Options&layout.OptNameless != 0 }
 
-// SameBoot reports whether the segment was created since the kernel booted.
-func (s *Segment) SameBoot() bool { return s.header.BootID == bootID() }
+// SameBoot reports whether the segment was created since the kernel booted. Where the boot
+// id is hidden from its creator or from us it is taken to be: nothing may be thrown away
+// for what is not known.
+func (s *Segment) SameBoot() bool {
+	var hidden [16]byte
+	then, now := s.header.BootID, bootID()
+	return then == now || then == hidden || now == hidden
+}
 
 // withFile runs fn while the descriptors are open.
 func (s *Segment) withFile(fn func(fd int) error) error {
@@ -131,11 +140,32 @@ func (s *Segment) File() (*os.File, error) {
 	}
 	var f *os.File
 	err := s.withFile(func(int) error {
+		if f = s.openByName(); f != nil {
+			return nil
+		}
 		var err error
 		f, err = reopen(s.file, flags)
 		return err
 	})
 	return f, err
+}
+
+// openByName opens the file through its name, nil if that is gone or another's. What
+// is opened through the creator's descriptor knows no name: it was opened without.
+func (s *Segment) openByName() *os.File {
+	if s.Nameless() {
+		return nil
+	}
+	f, err := openPath(s.path, s.readOnly)
+	if err != nil {
+		return nil
+	}
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) != nil || uint64(st.Dev) != s.dev || st.Ino != s.ino {
+		_ = f.Close() // a successor's
+		return nil
+	}
+	return f
 }
 
 // Close unmaps and closes, which frees every lock. It is for observers and failures;

@@ -25,7 +25,7 @@ func allocate(ctx context.Context, f *os.File, size uint64) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		err := fallocate(int(f.Fd()), int64(off), int64(min(chunk, size-off)))
+		err := fallocate(ctx, int(f.Fd()), int64(off), int64(min(chunk, size-off)))
 		if err != nil {
 			return spaceError(f, size, err)
 		}
@@ -33,7 +33,7 @@ func allocate(ctx context.Context, f *os.File, size uint64) error {
 	return nil
 }
 
-func fallocate(fd int, off, n int64) error {
+func fallocate(ctx context.Context, fd int, off, n int64) error {
 	for {
 		if err := fault.Err("shm.create.fallocate"); err != nil {
 			return err
@@ -42,12 +42,17 @@ func fallocate(fd int, off, n int64) error {
 		if !errors.Is(err, unix.EINTR) {
 			return err
 		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
 }
 
 // spaceError says what is missing and what to do about it.
 func spaceError(f *os.File, size uint64, err error) error {
-	if !errors.Is(err, unix.ENOSPC) {
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.ENOMEM):
+	default:
 		return fmt.Errorf("allocate %d bytes of shared memory: %w", size, err)
 	}
 	e := &NoSpaceError{

@@ -80,6 +80,9 @@ func (s *Segment) Detach(ctx context.Context, lastOut func() bool) error {
 	if s.readOnly || s.Nameless() {
 		return s.Close()
 	}
+	if !s.leaving.CompareAndSwap(false, true) {
+		return nil
+	}
 	_, err := s.Control(ctx, "detach")
 	switch {
 	case errors.Is(err, os.ErrClosed):

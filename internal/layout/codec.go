@@ -84,11 +84,11 @@ func (h *Header) check(page []byte, fileSize uint64) error {
 			h.Version, Version)
 	case h.TotalSize != fileSize:
 		return bad("header says %d bytes, the file has %d", h.TotalSize, fileSize)
-	case h.LockBase != LockBase:
-		return foreign("lock offset %#x, this program locks at %#x", h.LockBase, uint64(LockBase))
 	case h.Checksum != xxhash.Sum64(page[:PageSize-8]):
 		return bad("header checksum is %#x, its bytes give %#x",
 			h.Checksum, xxhash.Sum64(page[:PageSize-8]))
+	case h.LockBase != LockBase:
+		return foreign("lock offset %#x, this program locks at %#x", h.LockBase, uint64(LockBase))
 	case h.Fingerprint != Fingerprint:
 		return foreign("layout fingerprint %#x, this program has %#x",
 			h.Fingerprint, uint64(Fingerprint))
