@@ -1,6 +1,7 @@
 package futex
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,13 +52,16 @@ func (d Deadline) Earlier(o Deadline) Deadline {
 	return d
 }
 
+// farthest is the last moment that a 32-bit machine can tell its kernel: 68 years.
+const farthest Deadline = math.MaxInt32 * 1e9
+
 // timespec fills t for the kernel, which refuses what lies before the boot. It
 // returns nil for Never.
 func (d Deadline) timespec(t *unix.Timespec) *unix.Timespec {
 	if d == Never {
 		return nil
 	}
-	*t = unix.NsecToTimespec(max(int64(d), 0))
+	*t = unix.NsecToTimespec(int64(min(max(d, 0), farthest)))
 	return t
 }
 

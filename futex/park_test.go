@@ -3,6 +3,7 @@ package futex
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -105,7 +106,7 @@ func TestParkEndsByAWake(t *testing.T) {
 	aloneAndShared(t, func(t *testing.T) {
 		t.Helper()
 		var w atomic.Uint32
-		for i, until := range []Deadline{Never, After(time.Hour)} {
+		for i, until := range []Deadline{Never, After(time.Hour), math.MaxInt64} {
 			done := park(&w, uint32(i), until)
 			awaitAsleep(&w, 1)
 			bump(&w)

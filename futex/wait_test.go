@@ -52,7 +52,7 @@ func TestWaitReturnsAtOnceWhenTheValueDiffers(t *testing.T) {
 func TestWaitEndsByWake(t *testing.T) {
 	watchdog(t)
 	var w atomic.Uint32
-	for _, until := range []Deadline{Never, After(time.Hour)} {
+	for _, until := range []Deadline{Never, After(time.Hour), math.MaxInt64} {
 		done := sleep(&w, 0, until)
 		wakeOne(&w)
 		require.NoError(t, <-done)

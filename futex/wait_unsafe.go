@@ -61,6 +61,9 @@ func Wake(w *atomic.Uint32, n int) int {
 // WakeAll wakes every sleeper of w in all processes.
 func WakeAll(w *atomic.Uint32) int { return Wake(w, math.MaxInt32) }
 
+// timespec64 is struct __kernel_timespec, which is the same on 32-bit machines.
+type timespec64 struct{ sec, nsec int64 }
+
 // waitv is struct futex_waitv of the kernel.
 type waitv struct {
 	val      uint64
@@ -83,8 +86,11 @@ func waitVector(words []Word, until Deadline) (int, error) {
 			val: uint64(w.Val), uaddr: uint64(uintptr(unsafe.Pointer(w.W))), flags: size32,
 		}
 	}
-	var t unix.Timespec
-	ts := until.timespec(&t)
+	var ts *timespec64
+	if until != Never {
+		ns := max(int64(until), 0)
+		ts = &timespec64{sec: ns / 1e9, nsec: ns % 1e9}
+	}
 	for {
 		n, _, errno := unix.Syscall6(sysWaitv, uintptr(unsafe.Pointer(&vec[0])), uintptr(len(vec)),
 			0, uintptr(unsafe.Pointer(ts)), unix.CLOCK_MONOTONIC, 0)
