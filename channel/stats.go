@@ -73,7 +73,7 @@ func (ch *Channel) Stats() Stats {
 			s.SentBytes += row.Bytes.Load()
 		case layout.RoleReceiver:
 			s.Receivers++
-		case layout.RoleNone, layout.RoleController:
+		case layout.RoleNone, layout.RoleController, layout.RoleMember:
 		}
 	}
 	return s

@@ -11,6 +11,7 @@ const (
 	RoleReceiver
 	RoleSender
 	RoleController
+	RoleMember // of an event: signals and waits
 )
 
 // String returns the role as the documentation spells it.
@@ -24,6 +25,8 @@ func (r Role) String() string {
 		return "sender"
 	case RoleController:
 		return "controller"
+	case RoleMember:
+		return "member"
 	}
 	return "unknown"
 }

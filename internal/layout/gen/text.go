@@ -25,6 +25,16 @@ const words = "\n## Words inside slots\n\n" +
 	"reference     63                     32 31                0\n" +
 	"              [ reserved arena units   ][ arena position  ]    in units of 64 bytes\n" +
 	"```\n\n" +
+	"## Events\n\n" +
+	"A segment of kind 2 is an event and has no ring. `Tail.V` is its event word, `Head.V` is\n" +
+	"zero. Its slots are buffers of 256 bytes, four for each place: a header, eight bytes that\n" +
+	"are zero, and up to 240 bytes of value. `Data` is the event that waiters sleep on.\n\n" +
+	"```\n" +
+	"event word    63  62                        10 9          0\n" +
+	"              [0][ sequence                   ][ buffer   ]\n" +
+	"header        63  62                        10 9  8 7     0\n" +
+	"              [0][ sequence                   ][ 01][length]      0: being written\n" +
+	"```\n\n" +
 	"## Lock bytes\n\n" +
 	"Open file description locks far beyond the data, from the header's lock offset on:\n\n" +
 	"| byte | held | meaning |\n|---:|---|---|\n" +
