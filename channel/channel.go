@@ -51,10 +51,16 @@ type Channel struct {
 // newChannel takes over seg, which is open and, unless read-only, holds the shared
 // byte. On error the caller still owns seg.
 func newChannel(seg *shm.Segment, o OpenOptions) (*Channel, error) {
-	v := seg.View()
-	if v.Kind != layout.KindChannel {
-		return nil, errKind
+	if err := checkKind(seg, layout.KindChannel); err != nil {
+		return nil, err
 	}
+	return newAttachment(seg, o), nil
+}
+
+// newAttachment is newChannel for a segment of any kind: an event uses all of a Channel
+// but its ring.
+func newAttachment(seg *shm.Segment, o OpenOptions) *Channel {
+	v := seg.View()
 	ch := &Channel{
 		name: seg.Name(), seg: seg, view: v, ctl: v.Control, ring: ring.New(v),
 		state: state.New(v.Control), opts: o, places: int(v.MaxParticipants),
@@ -66,7 +72,7 @@ func newChannel(seg *shm.Segment, o OpenOptions) (*Channel, error) {
 		ch.space = futex.NewSleepers(&ch.ctl.Space, ch.places)
 		ch.states = futex.NewSleepers(&ch.ctl.StateEvent, ch.places)
 	}
-	return ch, nil
+	return ch
 }
 
 // start begins to listen for deaths and looks once: whoever died before us is
@@ -135,7 +141,7 @@ func (ch *Channel) Close() error {
 		_ = rx.Close() // likewise
 	}
 	if !ch.seg.ReadOnly() {
-		ch.state.WakeAll() // drains and watchers of ours see closed
+		ch.try(ch.state.WakeAll) // drains and watchers of ours see closed
 	}
 	ch.leave()
 	ch.mu.Lock()
@@ -170,8 +176,8 @@ func (ch *Channel) lastOut() bool {
 	if ch.view.Options&layout.OptPersistent != 0 {
 		return false
 	}
-	unread, err := ch.ring.Unread()
-	return err == nil && unread == 0
+	n, err := unread(ch.view)
+	return err == nil && n == 0
 }
 
 // isClosed reports whether Close was called.
@@ -240,7 +246,9 @@ func (ch *Channel) lastState() state.State {
 	if ch.refs == 0 {
 		return 0
 	}
-	return ch.state.Load().State()
+	var s state.State
+	_ = ch.guard(func() error { s = ch.state.Load().State(); return nil }) // zero: not known
+	return s
 }
 
 func (ch *Channel) actor(role layout.Role) state.Actor {

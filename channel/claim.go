@@ -27,16 +27,22 @@ func (ch *Channel) claim(place int, role layout.Role) error {
 	if err := ch.seg.Claim(place); err != nil {
 		return err
 	}
-	row := &ch.view.Participants[place]
-	fault.Point("channel.claim.locked")
-	ch.settle(place)
-	fault.Point("channel.claim.settled")
-	ch.clearRow(place)
-	ch.self.Store(&row.Who, role)
-	fault.Point("channel.claim.identity")
-	row.Claim.Store(ch.ctl.Totals.Claims.Add(1)) // sync: claim
-	fault.Point("channel.claim.numbered")
-	ch.membershipChanged()
+	err := ch.guard(func() error {
+		row := &ch.view.Participants[place]
+		fault.Point("channel.claim.locked")
+		ch.settle(place)
+		fault.Point("channel.claim.settled")
+		ch.clearRow(place)
+		ch.self.Store(&row.Who, role)
+		fault.Point("channel.claim.identity")
+		row.Claim.Store(ch.ctl.Totals.Claims.Add(1)) // sync: claim
+		fault.Point("channel.claim.numbered")
+		ch.membershipChanged()
+		return nil
+	})
+	if err != nil {
+		return errors.Join(err, ch.seg.Unclaim(place))
+	}
 	return nil
 }
 
@@ -69,17 +75,22 @@ func (ch *Channel) events() [4]*layout.Event {
 // unclaim leaves a place cleanly: nothing of ours stays behind in the row, and no
 // death is on record there.
 func (ch *Channel) unclaim(place int) error {
-	row := &ch.view.Participants[place]
-	ch.foldCounters(row)
-	ch.clearRow(place)
-	row.Dead.Store(0)
-	fault.Point("channel.unclaim.cleared")
-	row.Claim.Store(0) // sync: claim
-	fault.Point("channel.unclaim.unnumbered")
+	gone := ch.guard(func() error {
+		row := &ch.view.Participants[place]
+		ch.foldCounters(row)
+		ch.clearRow(place)
+		row.Dead.Store(0)
+		fault.Point("channel.unclaim.cleared")
+		row.Claim.Store(0) // sync: claim
+		fault.Point("channel.unclaim.unnumbered")
+		return nil
+	})
 	err := ch.seg.Unclaim(place)
 	fault.Point("channel.unclaim.unlocked")
-	ch.membershipChanged()
-	return err
+	if gone == nil {
+		ch.try(ch.membershipChanged)
+	}
+	return errors.Join(gone, err)
 }
 
 // settle records the death of a holder that left its claim number behind. The
@@ -208,7 +219,7 @@ func (ch *Channel) placesTaken(places []int, role layout.Role) error {
 }
 
 // placesFor lists the places that a role may take. Senders fill from below,
-// controllers from above.
+// controllers from above. An event has members only.
 func (ch *Channel) placesFor(role layout.Role) []int {
 	switch {
 	case role == layout.RoleReceiver:
@@ -217,7 +228,10 @@ func (ch *Channel) placesFor(role layout.Role) []int {
 		return []int{layout.PlaceSender}
 	}
 	places := make([]int, 0, ch.places)
-	if role == layout.RoleSender {
+	if role == layout.RoleMember {
+		places = append(places, layout.PlaceReceiver)
+	}
+	if role == layout.RoleSender || role == layout.RoleMember {
 		for p := layout.PlaceSender; p < ch.places; p++ {
 			places = append(places, p)
 		}

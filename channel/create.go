@@ -13,7 +13,15 @@ import (
 	"shmring/state"
 )
 
-var errKind = fmt.Errorf("%w: the segment is not a channel", shm.ErrLayout)
+// checkKind refuses a segment of another kind than is asked for.
+func checkKind(seg *shm.Segment, want uint32) error {
+	have := seg.View().Kind
+	if have == want {
+		return nil
+	}
+	names := [...]string{layout.KindChannel: "a channel", layout.KindEvent: "an event"}
+	return fmt.Errorf("%w: the segment is %s, not %s", shm.ErrLayout, names[have], names[want])
+}
 
 // Create makes a new channel and attaches to it. It fails with fs.ErrExist if the
 // name is taken, with ErrNoSpace if shared memory is too small, and with ErrLayout
@@ -94,8 +102,8 @@ func openOnce(ctx context.Context, name string, o OpenOptions) (*Channel, error)
 
 // admit refuses segments that are over: of another boot, or closed.
 func admit(ctx context.Context, seg *shm.Segment, o OpenOptions) (*Channel, error) {
-	if seg.View().Kind != layout.KindChannel {
-		return nil, errors.Join(errKind, leaveSegment(ctx, seg, keepFile))
+	if err := checkKind(seg, layout.KindChannel); err != nil {
+		return nil, errors.Join(err, leaveSegment(ctx, seg, keepFile))
 	}
 	if o.ReadOnly {
 		return attach(seg, o)
@@ -105,7 +113,15 @@ func admit(ctx context.Context, seg *shm.Segment, o OpenOptions) (*Channel, erro
 			"OpenOrCreate replaces it, Remove deletes it", ErrStale)
 		return nil, errors.Join(err, leaveSegment(ctx, seg, keepFile))
 	}
-	if state.Word(seg.View().Control.State.V.Load()).State() != state.Closed {
+	var w state.Word
+	err := seg.Guard(func() error {
+		w = state.Word(seg.View().Control.State.V.Load())
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, leaveSegment(ctx, seg, keepFile))
+	}
+	if w.State() != state.Closed {
 		return attach(seg, o)
 	}
 	if err := leaveSegment(ctx, seg, dropFile); err != nil {
