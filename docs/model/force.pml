@@ -3,8 +3,8 @@
  * Two senders have reserved a slot each before the seal; their commits and a forced close come
  * in any order. Receiver or closer, whoever holds the receiver's byte, counts the full slots and
  * those that are reserved and may still be committed, stores both counts, and moves head to
- * tail. With KILLS the receiver is killed anywhere. Shown: every Send that returned nil was received, or is
- * in one of the counts; and the count of full slots has nothing else in it.
+ * tail. With KILLS the receiver is killed anywhere. Shown: every Send that returned nil was
+ * received or is in one of the counts, and the count of full slots has nothing else in it.
  *
  * run: clean
  * run: clean -DKILLS
