@@ -74,7 +74,7 @@ func TestADamagedLockOffsetDoesNotUnlinkALiveSegmentByForce(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, list[0].Attached)
 	err = shm.Remove(t.Context(), "", "a", shm.RemoveOptions{Force: true})
-	assert.ErrorIs(t, err, shm.ErrBusy)
+	require.ErrorIs(t, err, shm.ErrBusy)
 	require.FileExists(t, a.Path(), "somebody is attached")
 }
 
@@ -173,6 +173,7 @@ func TestAHiddenBootIDIsNoOtherBoot(t *testing.T) {
 
 func TestNoInodesIsNoSpace(t *testing.T) {
 	begin(t)
+	//nolint:usetesting // what is mounted here is unmounted first
 	dir, err := os.MkdirTemp("/dev/shm", "shmring-test-*")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, os.Remove(dir)) }()

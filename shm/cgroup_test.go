@@ -48,7 +48,8 @@ func TestFreeMemoryOfCgroups(t *testing.T) {
 		"v2, page cache can be dropped, shared memory cannot": {
 			v2, map[string]string{
 				"a/b/memory.max": "1000\n", "a/b/memory.current": "900\n",
-				"a/b/memory.stat": "anon 1\nactive_file 100\ninactive_file 200\nfile 800\nshmem 500\n",
+				"a/b/memory.stat": "anon 1\nactive_file 100\ninactive_file 200\n" +
+					"file 800\nshmem 500\n",
 			}, 400, "memory cgroup /a/b",
 		},
 		"v2, above its limit": {

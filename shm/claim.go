@@ -29,7 +29,9 @@ func (s *Segment) Claim(place int) error {
 			return err
 		}
 		if !ok {
-			return &BusyError{What: fmt.Sprintf("place %d", place)}
+			return &BusyError{
+				What: fmt.Sprintf("place %d", place), Holder: squatter(fd, placeByte(place)),
+			}
 		}
 		fault.Point("shm.claim.locked")
 		s.claimed[place] = true

@@ -108,7 +108,10 @@ func (s *Segment) unlockControl() {
 // controlBusy adds the holder to why the wait ended.
 func (s *Segment) controlBusy(cause error) error {
 	busy := &BusyError{What: "the control lock"}
-	err := s.withFile(func(int) error {
+	err := s.withFile(func(fd int) error {
+		if busy.Holder = squatter(fd, controlByte); busy.Holder != "" {
+			return nil
+		}
 		return s.Guard(func() error {
 			busy.Holder = describeHolder(&s.view.Control.Holder)
 			return nil

@@ -192,6 +192,7 @@ func TestNamelessSegmentLeavesNothing(t *testing.T) {
 // smallFS mounts a tmpfs of that many bytes, or skips the test.
 func smallFS(t *testing.T, size int) string {
 	t.Helper()
+	//nolint:usetesting // what is mounted here is unmounted first
 	dir, err := os.MkdirTemp("/dev/shm", "shmring-test-*")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.Remove(dir)) })

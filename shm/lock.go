@@ -46,6 +46,11 @@ func setLock(fd int, kind int16, off int64) error {
 // heldByte asks whether a lock of the given kind would be refused. It takes nothing:
 // fd must be a description that holds no lock itself, since its own would not show.
 func heldByte(fd int, kind int16, off int64) (bool, error) {
+	l, err := getLock(fd, kind, off)
+	return err == nil && l.Type != unix.F_UNLCK, err
+}
+
+func getLock(fd int, kind int16, off int64) (unix.Flock_t, error) {
 	for {
 		l := unix.Flock_t{Type: kind, Start: off, Len: 1}
 		err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &l)
@@ -53,10 +58,27 @@ func heldByte(fd int, kind int16, off int64) (bool, error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return false, fmt.Errorf("ask for a lock of the segment: %w", err)
+			return l, fmt.Errorf("ask for a lock of the segment: %w", err)
 		}
-		return l.Type != unix.F_UNLCK, nil
+		return l, nil
 	}
+}
+
+// squatter says for people what is in the way of an exclusive lock and is none of ours:
+// participants lock exclusively, and by description. It is empty otherwise.
+func squatter(fd int, off int64) string {
+	l, err := getLock(fd, unix.F_WRLCK, off)
+	switch {
+	case err != nil || l.Type == unix.F_UNLCK:
+		return ""
+	case l.Pid > 0:
+		return fmt.Sprintf("pid %d by a process lock, which no participant takes: end that process",
+			l.Pid)
+	case l.Type == unix.F_RDLCK:
+		return "a reader by a shared lock, which no participant takes: /proc/*/fdinfo/* of " +
+			"who has the file open shows whose"
+	}
+	return ""
 }
 
 func placeByte(place int) int64 { return layout.LockBase + layout.LockParticipant + int64(place) }

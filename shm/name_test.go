@@ -51,7 +51,9 @@ func TestDirIsThatOfTheEnvironment(t *testing.T) {
 }
 
 func TestFilesThatAreNoSegmentsHaveNoName(t *testing.T) {
-	for _, file := range []string{"shmring.", "shmring", "shmring..a", "xshmring.a", "a", "shmring.a b"} {
+	for _, file := range []string{
+		"shmring.", "shmring", "shmring..a", "xshmring.a", "a", "shmring.a b",
+	} {
 		_, ok := shm.NameOf(file)
 		assert.False(t, ok, "%q", file)
 	}
@@ -60,7 +62,10 @@ func TestFilesThatAreNoSegmentsHaveNoName(t *testing.T) {
 // FuzzName asserts that an accepted name stays in its directory and comes back from
 // the name of its file.
 func FuzzName(f *testing.F) {
-	for _, name := range []string{"a", "", ".", "..", "a/b", "../a", "a.b-c_D9", "\x00", "a..", "-"} {
+	for _, name := range []string{
+		"a", "", ".", "..", "a/b", "../a", "a.b-c_D9", "\x00", "a..", "-", strings.Repeat("n", 200),
+		strings.Repeat("n", 201), "/", "a\n", "\xff", "shmring.a",
+	} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

@@ -18,17 +18,16 @@ import (
 	"shmring/shm"
 )
 
-// openBoth tries to attach in both ways and expects the same refusal.
-func openBoth(t *testing.T, name string, want error) error {
+// openBoth tries to attach in both ways, expects the same refusal, and returns its text.
+func openBoth(t *testing.T, name string, want error) (text string) {
 	t.Helper()
-	var last error
 	for _, readOnly := range []bool{true, false} {
 		s, err := shm.Open(t.Context(), shm.OpenOptions{Name: name, ReadOnly: readOnly})
 		require.ErrorIs(t, err, want, "read-only: %v", readOnly)
 		require.Nil(t, s)
-		last = err
+		text = err.Error()
 	}
-	return last
+	return text
 }
 
 func TestOpenRefusesWhatIsNoRegularFile(t *testing.T) {
@@ -64,8 +63,7 @@ func TestOpenRefusesASegmentWithTwoNames(t *testing.T) {
 	s := create(t, "a")
 	require.NoError(t, os.Link(s.Path(), fileOf(dir, "b")))
 	for _, name := range []string{"a", "b"} {
-		err := openBoth(t, name, fs.ErrPermission)
-		assert.ErrorContains(t, err, "2 names")
+		assert.Contains(t, openBoth(t, name, fs.ErrPermission), "2 names")
 	}
 	require.NoError(t, os.Remove(fileOf(dir, "b")))
 	require.NoError(t, open(t, "a").Close())
@@ -79,9 +77,9 @@ func TestOpenRefusesTheFileOfAnotherUserUnlessHeIsTrusted(t *testing.T) {
 	begin(t)
 	s := create(t, "a")
 	require.NoError(t, os.Chown(s.Path(), stranger, stranger))
-	err := openBoth(t, "a", fs.ErrPermission)
-	assert.ErrorContains(t, err, "uid 54321")
-	assert.ErrorContains(t, err, "uid 0")
+	text := openBoth(t, "a", fs.ErrPermission)
+	assert.Contains(t, text, "uid 54321")
+	assert.Contains(t, text, "uid 0")
 
 	allowed, err := shm.Open(t.Context(), shm.OpenOptions{
 		Name: "a", AllowUIDs: []uint32{7, stranger},
@@ -161,7 +159,7 @@ func TestOpenTellsForeignFromDamaged(t *testing.T) {
 	} {
 		s := create(t, "a")
 		rewrite(t, s.Path(), c.change)
-		assert.ErrorIs(t, openBoth(t, "a", c.want), c.want, name)
+		assert.NotEmpty(t, openBoth(t, "a", c.want), name)
 		require.NoError(t, os.Remove(s.Path()))
 	}
 }

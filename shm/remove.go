@@ -104,7 +104,9 @@ func lockWithin(ctx context.Context, f *os.File, off int64) error {
 			return err
 		}
 		if err := b.wait(ctx); err != nil {
-			return fmt.Errorf("%w: %w", err, &BusyError{What: "the control lock of " + f.Name()})
+			return fmt.Errorf("%w: %w", err, &BusyError{
+				What: "the control lock of " + f.Name(), Holder: squatter(int(f.Fd()), off),
+			})
 		}
 	}
 }

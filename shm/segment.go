@@ -161,7 +161,7 @@ func (s *Segment) openByName() *os.File {
 		return nil
 	}
 	var st unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &st) != nil || uint64(st.Dev) != s.dev || st.Ino != s.ino {
+	if unix.Fstat(int(f.Fd()), &st) != nil || st.Dev != s.dev || st.Ino != s.ino {
 		_ = f.Close() // a successor's
 		return nil
 	}
