@@ -186,7 +186,9 @@ func converse(t *testing.T, p layout.Params, at start, senders, messages int, rn
 	t.Helper()
 	r, v := newRing(t, p)
 	r.Init(at.slot, at.arena)
-	rx := &listener{c: newConsumer(t, r), got: map[int]int{}, rnd: rand.New(rand.NewPCG(rnd.Uint64(), 0))}
+	rx := &listener{
+		c: newConsumer(t, r), got: map[int]int{}, rnd: rand.New(rand.NewPCG(rnd.Uint64(), 0)),
+	}
 	var wg sync.WaitGroup
 	errs := make(chan error, senders+1)
 	talkers := make([]*talker, senders)

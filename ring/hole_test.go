@@ -2,6 +2,7 @@ package ring
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,15 +20,16 @@ func drain(t testing.TB, c *Consumer, alive func(int) bool) [][]byte {
 	var out [][]byte
 	for range 1 << 16 {
 		var it Item
-		switch err := c.Next(&it); err { //nolint:errorlint // bare by contract
-		case nil:
+		err := c.Next(&it)
+		switch {
+		case err == nil:
 			out = append(out, bytes.Clone(it.Bytes))
 			require.True(t, c.Release(it.Pos))
-		case ErrHole:
+		case errors.Is(err, ErrHole):
 			owner, err := c.Skip(alive)
 			require.NoError(t, err)
 			require.Equal(t, -1, owner)
-		case ErrEmpty, ErrEnd:
+		case errors.Is(err, ErrEmpty), errors.Is(err, ErrEnd):
 			return out
 		default:
 			require.NoError(t, err)

@@ -14,7 +14,9 @@ var damage = map[string]func(r *Ring, v *layout.View){
 	"commit word of another lap": func(r *Ring, _ *layout.View) {
 		r.cell(1).commit().Store(uint64(layout.NewCommit(17<<3, 3, layout.SlotInline, 4)))
 	},
-	"commit word with reserved bits": func(r *Ring, _ *layout.View) { r.cell(1).commit().Or(1 << 30) },
+	"commit word with reserved bits": func(r *Ring, _ *layout.View) {
+		r.cell(1).commit().Or(1 << 30)
+	},
 	"inline longer than its slot": func(r *Ring, _ *layout.View) {
 		r.cell(1).commit().Store(uint64(r.commitWord(1, layout.SlotInline, 100)))
 	},

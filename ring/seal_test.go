@@ -36,7 +36,8 @@ func TestSealRefusesEveryWayOfSending(t *testing.T) {
 	n, err := tx.SendBatch([][]byte{nil, nil})
 	require.Equal(t, ErrSealed, err)
 	require.Zero(t, n)
-	require.Equal(t, ErrTooBig, tx.Send(make([]byte, v.MaxMessage()+1)), "never possible, sealed or not")
+	never := make([]byte, v.MaxMessage()+1)
+	require.Equal(t, ErrTooBig, tx.Send(never), "whether sealed or not")
 	require.Zero(t, v.Participants[2].Intent.Load())
 }
 
