@@ -52,7 +52,7 @@ func TestOverlayRefusesMemoryThatDoesNotFit(t *testing.T) {
 		"misaligned by half":   mem[Line/2 : g.TotalSize+Line/2],
 	} {
 		_, err := Overlay(m, g)
-		assert.ErrorIs(t, err, ErrInvalid, name)
+		require.ErrorIs(t, err, ErrInvalid, name)
 	}
 	_, err = Overlay(nil, Geometry{})
 	assert.ErrorIs(t, err, ErrInvalid, "the zero Geometry is none")
