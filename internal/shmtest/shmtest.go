@@ -98,7 +98,27 @@ type Child struct {
 	out    *bufio.Reader
 	waited bool
 	err    error
-	stderr strings.Builder
+	stderr text
+}
+
+// text collects what a child writes while somebody may read it.
+type text struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+// Write implements io.Writer.
+func (x *text) Write(p []byte) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.buf.Write(p)
+}
+
+// String returns what was written so far.
+func (x *text) String() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.buf.String()
 }
 
 // Start runs a child function in a process of its own. It is killed when the test ends.
@@ -138,7 +158,8 @@ func (c *Child) PID() int { return c.cmd.Process.Pid }
 func (c *Child) Say(format string, args ...any) {
 	c.t.Helper()
 	if _, err := fmt.Fprintf(c.in, format+"\n", args...); err != nil {
-		c.t.Fatalf("child does not listen: %v %s", err, c.stderr.String())
+		c.Kill() // now all of stderr is here
+		c.t.Fatalf("child does not listen: %v; end: %v", err, c.Wait())
 	}
 }
 
@@ -153,8 +174,8 @@ func (c *Child) Expect(want string) {
 	c.t.Helper()
 	got, ok := c.Hear()
 	if !ok || got != want {
-		c.t.Fatalf("child said %q (%v), want %q; stderr: %s; end: %v", got, ok, want,
-			c.stderr.String(), c.Wait())
+		c.Kill() // it may wait for us
+		c.t.Fatalf("child said %q (%v), want %q; end: %v", got, ok, want, c.Wait())
 	}
 }
 
