@@ -32,9 +32,13 @@ type Channel struct {
 	token    *race.Token
 	self     shm.Self
 
-	data   *futex.Sleepers // our sleepers on the data event
-	space  *futex.Sleepers
-	states *futex.Sleepers
+	// Where to sleep. The addresses are taken once: taking one through ctl touches memory
+	// that may be gone by then.
+	dataEvent, spaceEvent, stateEvent *layout.Event
+	dataWord, spaceWord, stateWord    *atomic.Uint32
+
+	data  *futex.Sleepers // our sleepers on the data event
+	space *futex.Sleepers
 
 	orphaned   atomic.Bool
 	noInotify  atomic.Bool // deaths are found by looking in slices
@@ -54,7 +58,9 @@ func newChannel(seg *shm.Segment, o OpenOptions) (*Channel, error) {
 	if err := checkKind(seg, layout.KindChannel); err != nil {
 		return nil, err
 	}
-	return newAttachment(seg, o), nil
+	var ch *Channel
+	err := seg.Guard(func() error { ch = newAttachment(seg, o); return nil })
+	return ch, err
 }
 
 // newAttachment is newChannel for a segment of any kind: an event uses all of a Channel
@@ -67,10 +73,12 @@ func newAttachment(seg *shm.Segment, o OpenOptions) *Channel {
 		token: race.For(seg.Instance()), self: shm.Myself(), refs: 1,
 		senders: make(map[*Sender]struct{}),
 	}
+	ch.dataEvent, ch.dataWord = &ch.ctl.Data, &ch.ctl.Data.Seq
+	ch.spaceEvent, ch.spaceWord = &ch.ctl.Space, &ch.ctl.Space.Seq
+	ch.stateEvent, ch.stateWord = &ch.ctl.StateEvent, &ch.ctl.StateEvent.Seq
 	if !seg.ReadOnly() {
-		ch.data = futex.NewSleepers(&ch.ctl.Data, ch.places)
-		ch.space = futex.NewSleepers(&ch.ctl.Space, ch.places)
-		ch.states = futex.NewSleepers(&ch.ctl.StateEvent, ch.places)
+		ch.data = futex.NewSleepers(ch.dataEvent, ch.places)
+		ch.space = futex.NewSleepers(ch.spaceEvent, ch.places)
 	}
 	return ch
 }

@@ -35,7 +35,9 @@ func (ch *Channel) withLock(ctx context.Context, op string, f func() error) erro
 	defer release()
 	return ch.fail(op, ch.seg.Guard(func() error {
 		ch.repairLocked()
-		return f()
+		err := f()
+		ch.repairLocked() // damage that was found while we held the lock waits for us
+		return err
 	}))
 }
 
@@ -91,7 +93,7 @@ func (ch *Channel) State() state.State {
 		return 0
 	}
 	defer ch.leave()
-	return ch.state.Load().State()
+	return ch.lastState()
 }
 
 // Reason returns why the channel is in its state, as given by whoever changed it.
@@ -100,7 +102,9 @@ func (ch *Channel) Reason() string {
 		return ""
 	}
 	defer ch.leave()
-	return ch.state.Reason()
+	reason := ""
+	ch.try(func() { reason = ch.state.Reason() })
+	return reason
 }
 
 // History returns the last changes of state, oldest first.
@@ -109,5 +113,7 @@ func (ch *Channel) History() []state.Transition {
 		return nil
 	}
 	defer ch.leave()
-	return ch.state.History()
+	var history []state.Transition
+	ch.try(func() { history = ch.state.History() })
+	return history
 }

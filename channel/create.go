@@ -67,6 +67,7 @@ func attach(seg *shm.Segment, o OpenOptions) (*Channel, error) {
 	if err != nil {
 		return nil, errors.Join(err, seg.Close())
 	}
+	ch.checkOrphaned() // a file that was handed over may have lost its name
 	ch.start()
 	return ch, nil
 }

@@ -47,16 +47,18 @@ func (ch *Channel) awaitEmpty(ctx context.Context, progress func(Progress), pati
 	if err != nil && !errors.Is(err, ErrBusy) {
 		return err
 	}
-	stop := ch.wakeOnCancel(ctx, &ch.ctl.Space)
-	if d.seated {
-		ch.space.Enter(place)
-		ch.view.Participants[place].WaitNs.Store(nowNs())
-		ch.view.Participants[place].WaitFor.Store(layout.WaitDrain)
-	}
-	err = d.run(ctx)
+	stop := ch.wakeOnCancel(ctx, ch.spaceEvent)
+	err = ch.guard(func() error {
+		if d.seated {
+			ch.space.Enter(place)
+			ch.view.Participants[place].WaitNs.Store(nowNs())
+			ch.view.Participants[place].WaitFor.Store(layout.WaitDrain)
+		}
+		return d.run(ctx)
+	})
 	stop()
 	if d.seated {
-		ch.space.Leave(place)
+		ch.try(func() { ch.space.Leave(place) })
 		if uerr := ch.unclaim(place); err == nil {
 			err = uerr
 		}
@@ -84,7 +86,7 @@ func (d *drainer) run(ctx context.Context) error {
 	ch := d.ch
 	for {
 		fault.Point("channel.drain.look")
-		seq := futex.Sample(&ch.ctl.Space) // sync: seq
+		seq := futex.Sample(ch.spaceEvent) // sync: seq
 		done, err := d.look(ctx)
 		if done || err != nil {
 			return err
@@ -93,7 +95,7 @@ func (d *drainer) run(ctx context.Context) error {
 		if !d.seated {
 			slice = unseatedSlice
 		}
-		err = futex.Wait(&ch.ctl.Space.Seq, seq, ch.slice(ctx, slice))
+		err = futex.Wait(ch.spaceWord, seq, ch.slice(ctx, slice))
 		if errors.Is(err, futex.ErrTimeout) {
 			if deadlinePassed(ctx) {
 				return ch.deadline(ctx, d.stuck())
@@ -127,7 +129,7 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 	living := ch.present(layout.PlaceReceiver)
 	d.tell(left, living)
 	switch {
-	case left == 0 && ch.ring.Sealed():
+	case ch.ring.Ended():
 		return true, nil
 	case w.State() == state.Active || w.State() == state.Recovering:
 		if !ch.repair() && ch.state.Load().State() == state.Active && !ch.ring.Sealed() {
@@ -188,7 +190,7 @@ func (ch *Channel) publishOwn() {
 	}
 	rx.gate.mu.Lock()
 	if !rx.gone {
-		rx.cons.Flush()
+		ch.try(rx.cons.Flush)
 	}
 	rx.gate.mu.Unlock()
 }

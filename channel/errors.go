@@ -148,8 +148,7 @@ func (ch *Channel) fail(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var done *OpError
-	if errors.As(err, &done) {
+	if _, done := errors.AsType[*OpError](err); done {
 		return err
 	}
 	return &OpError{Op: op, Name: ch.name, State: ch.lastState(), Err: err}
@@ -157,16 +156,16 @@ func (ch *Channel) fail(op string, err error) error {
 
 // openError wraps an error from before there is a Channel.
 func openError(op, name string, err error) error {
-	var done *OpError
-	if err == nil || errors.As(err, &done) {
+	if err == nil {
+		return nil
+	}
+	if _, done := errors.AsType[*OpError](err); done {
 		return err
 	}
 	return &OpError{Op: op, Name: name, Err: err}
 }
 
-// corrupt reports an impossible word to everybody and turns it into ErrCorrupt.
+// corruption returns what the ring found to be impossible, if err is about that.
 func corruption(err error) (*ring.CorruptError, bool) {
-	var ce *ring.CorruptError
-	ok := errors.As(err, &ce)
-	return ce, ok
+	return errors.AsType[*ring.CorruptError](err)
 }

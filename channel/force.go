@@ -50,10 +50,10 @@ func (ch *Channel) awaitEmptyForced(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, answerTime)
 		defer cancel()
 	}
-	stop := ch.wakeOnCancel(ctx, &ch.ctl.StateEvent)
+	stop := ch.wakeOnCancel(ctx, ch.stateEvent)
 	defer stop()
 	for {
-		seq := futex.Sample(&ch.ctl.StateEvent) // sync: seq
+		seq := futex.Sample(ch.stateEvent) // sync: seq
 		switch {
 		case ch.ring.Drained():
 			return nil

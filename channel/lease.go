@@ -68,18 +68,22 @@ func (tx *Sender) tryReserve(n int) (Lease, error) {
 	if n < 0 {
 		return Lease{}, fmt.Errorf("%w: cannot reserve %d bytes", ErrState, n)
 	}
-	if tx.ch.opts.RequirePeer {
-		if err := tx.peerDead(); err != nil {
-			return Lease{}, err
+	var buf []byte
+	err := tx.ch.guardData(func() error {
+		if err := tx.requirePeer(); err != nil {
+			return err
 		}
-	}
-	buf, err := tx.prod.Reserve(n)
+		var err error
+		if buf, err = tx.prod.Reserve(n); err == nil {
+			tx.row.Held.Store(1)
+		}
+		return err
+	})
 	if err != nil {
 		return Lease{}, err
 	}
 	tx.lease++
 	tx.held = true
-	tx.row.Held.Store(1)
 	return Lease{tx: tx, gen: tx.lease, buf: buf}, nil
 }
 
@@ -120,21 +124,27 @@ func (l Lease) end(op string, f func(*ring.Producer) error) error {
 		tx.gate.mu.Unlock()
 		return openError(op, tx.ch.name, errEnded)
 	}
-	if err := f(tx.prod); err != nil {
+	err := tx.ch.guardData(func() error {
+		if err := f(tx.prod); err != nil {
+			return err
+		}
+		tx.row.Held.Store(0)
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrFault) { // memory that is gone ends the lease too
 		tx.gate.mu.Unlock()
 		return openError(op, tx.ch.name, err)
 	}
 	tx.held = false
-	tx.row.Held.Store(0)
 	last := tx.gate.closed && !tx.gone
 	if last {
 		tx.gone = true
 	}
 	tx.gate.mu.Unlock()
 	if last {
-		return tx.release()
+		err = errors.Join(err, tx.release())
 	}
-	return nil
+	return openError(op, tx.ch.name, err)
 }
 
 // SendFunc reserves n bytes, lets fill write the message in place and sends as many

@@ -48,11 +48,11 @@ func (m Message) Release() {
 		return
 	}
 	rx.gate.mu.Lock()
-	if rx.gone || !rx.cons.Release(m.pos) {
+	if rx.gone || !rx.giveBack(m.pos) {
 		rx.gate.mu.Unlock()
 		return
 	}
-	rx.released()
+	rx.completeClose()
 }
 
 // ReleaseBatch is Release for several messages in one turn, which is cheaper. Messages
@@ -67,15 +67,35 @@ func (rx *Receiver) ReleaseBatch(ms []Message) {
 		if ms[i].rx != rx {
 			continue
 		}
-		rx.cons.Release(ms[i].pos)
+		rx.giveBack(ms[i].pos)
 	}
-	rx.released()
+	rx.completeClose()
 }
 
-// released ends a release: it tells others, and completes the close of a receiver that
-// waited for its last message. It is called with the gate's mutex and gives it back.
-func (rx *Receiver) released() {
-	rx.showReleased()
+// giveBack releases one message, under the gate, and reports whether it was held. If it
+// was the last, others are told that nothing is held any more.
+func (rx *Receiver) giveBack(pos uint64) bool {
+	if !rx.ch.opts.Guard {
+		return rx.giveBackBare(pos)
+	}
+	held := false
+	err := rx.ch.guard(func() error { held = rx.giveBackBare(pos); return nil })
+	return held || err != nil // released and not published: the memory is gone
+}
+
+func (rx *Receiver) giveBackBare(pos uint64) bool {
+	if !rx.cons.Release(pos) {
+		return false
+	}
+	if rx.shown != 0 && rx.cons.Held() == 0 {
+		rx.showHeld(0)
+	}
+	return true
+}
+
+// completeClose completes the close of a receiver that waited for its last message. It is
+// called with the gate's mutex and gives it back.
+func (rx *Receiver) completeClose() {
 	if !rx.gate.closed || rx.gate.running || rx.held() > 0 {
 		rx.gate.mu.Unlock()
 		return
@@ -84,12 +104,5 @@ func (rx *Receiver) released() {
 	rx.gate.mu.Unlock()
 	if err := rx.release(); err != nil {
 		rx.ch.logWarn("complete the close of a receiver", err)
-	}
-}
-
-// showReleased tells others that nothing is held any more, if they were told otherwise.
-func (rx *Receiver) showReleased() {
-	if rx.shown != 0 && rx.cons.Held() == 0 {
-		rx.showHeld(0)
 	}
 }

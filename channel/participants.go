@@ -46,6 +46,12 @@ func (ch *Channel) Participants() []Participant {
 	defer ch.leave()
 	ch.flushOwn()
 	var out []Participant
+	ch.try(func() { out = ch.participants() })
+	return out
+}
+
+func (ch *Channel) participants() []Participant {
+	var out []Participant
 	for place := range ch.places {
 		row := &ch.view.Participants[place]
 		number := row.Claim.Load() // sync: claim

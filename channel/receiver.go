@@ -55,13 +55,17 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 		ch.leave()
 		return nil, ch.fail("receiver", errReadOnly)
 	}
-	place, err := claim()
+	place, err := ch.claimGuarded(claim)
 	if err != nil {
 		err = ch.fail("receiver", err)
 		ch.leave()
 		return nil, err
 	}
-	cons, err := ch.ring.NewConsumer(ch.ctl.Totals.Redeliver.Load())
+	var cons *ring.Consumer
+	err = ch.guard(func() error {
+		cons, err = ch.ring.NewConsumer(ch.ctl.Totals.Redeliver.Load())
+		return err
+	})
 	if err != nil {
 		err = ch.fail("receiver", ch.poison(err))
 		if uerr := ch.unclaim(place); uerr != nil {
@@ -75,7 +79,7 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 		spin: futex.NewSpinner(ch.opts.Spin), senderPlaces: ch.placesFor(layout.RoleSender),
 	}
 	rx.empty = &OpError{Op: "recv", Name: ch.name, Err: ErrEmpty}
-	rx.memberSeq = ch.ctl.Membership.Seq.Load() - 1 // sync: membership
+	ch.try(func() { rx.memberSeq = ch.ctl.Membership.Seq.Load() - 1 }) // sync: membership
 	ch.mu.Lock()
 	closed := ch.closed
 	if !closed {
@@ -95,13 +99,18 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 // waits for them. Messages still held stay valid; whoever releases the last one
 // completes the close. What was not received stays for the next receiver.
 func (rx *Receiver) Close() error {
-	if !rx.gate.shut(func() { futex.Broadcast(&rx.ch.ctl.Data) }) {
+	shut := rx.gate.shut(func() {
+		rx.ch.try(func() { futex.Broadcast(rx.ch.dataEvent) })
+	})
+	if !shut {
 		return rx.ch.fail("close", ErrClosed)
 	}
 	rx.gate.mu.Lock()
 	if rx.held() > 0 {
-		rx.cons.Flush()
-		rx.row.Closing.Store(1)
+		rx.ch.try(func() {
+			rx.cons.Flush()
+			rx.row.Closing.Store(1)
+		})
 		rx.gate.mu.Unlock()
 		return nil
 	}
@@ -126,10 +135,12 @@ func (rx *Receiver) held() int {
 // release publishes what was released and gives the place back. It runs once, when
 // the receiver is closed and nothing is held.
 func (rx *Receiver) release() error {
-	rx.cons.Flush()
-	if !rx.cons.Redelivering() {
-		rx.ch.ctl.Totals.Redeliver.Store(0) // everything that may come again has come
-	}
+	rx.ch.try(func() {
+		rx.cons.Flush()
+		if !rx.cons.Redelivering() {
+			rx.ch.ctl.Totals.Redeliver.Store(0) // everything that may come again has come
+		}
+	})
 	err := rx.ch.fail("close receiver", rx.ch.unclaim(rx.place))
 	rx.ch.mu.Lock()
 	if rx.ch.receiver == rx {
@@ -148,7 +159,8 @@ func (rx *Receiver) Len() int {
 	if rx.gate.closed {
 		return 0
 	}
-	n := rx.cons.Len()
+	n := 0
+	rx.ch.try(func() { n = rx.cons.Len() })
 	if rx.kept {
 		n++
 	}

@@ -59,18 +59,12 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 		return dst, rx.end("recv", err)
 	}
 	m := rx.handOut()
-	err := rx.guarded(func() { dst = append(dst, m.buf...) })
-	rx.cons.Spend(m.pos)
-	return dst, rx.ch.fail("recv", err)
-}
-
-// guarded runs f, with faults turned into ErrFault if the caller asked for that.
-func (rx *Receiver) guarded(f func()) error {
-	if !rx.ch.opts.Guard {
-		f()
+	err := rx.ch.guardData(func() error {
+		dst = append(dst, m.buf...)
+		rx.cons.Spend(m.pos)
 		return nil
-	}
-	return rx.ch.seg.Guard(func() error { f(); return nil })
+	})
+	return dst, rx.ch.fail("recv", err)
 }
 
 // RecvBatch fills dst with the messages that are there and returns how many. It
@@ -88,10 +82,7 @@ func (rx *Receiver) RecvBatch(ctx context.Context, dst []Message) (int, error) {
 	}
 	dst[0] = rx.handOut()
 	n := 1
-	for n < len(dst) && rx.cons.Ready() && !rx.ch.state.Load().Forced() {
-		if rx.next() != nil {
-			break // the next call meets the same and reports it
-		}
+	for n < len(dst) && rx.more() {
 		dst[n] = rx.handOut()
 		n++
 	}
@@ -126,8 +117,8 @@ func (rx *Receiver) recvAfter(ctx context.Context, before Message) (Message, err
 	if err := rx.gate.enter(ctx); err != nil {
 		return before, rx.ch.fail("recv", err)
 	}
-	if before.rx != nil && rx.cons.Release(before.pos) {
-		rx.showReleased()
+	if before.rx != nil {
+		rx.giveBack(before.pos)
 	}
 	err := rx.take(ctx)
 	if err != nil {
@@ -160,20 +151,24 @@ func (rx *Receiver) handOut() Message {
 	}
 }
 
-// next is one attempt at the ring, guarded if the caller asked for that.
+// next is one attempt at the ring.
 func (rx *Receiver) next() error {
-	if rx.ch.opts.Guard {
-		return rx.ch.seg.Guard(func() error { return rx.nextBare() })
-	}
-	return rx.nextBare()
-}
-
-func (rx *Receiver) nextBare() error {
 	err := rx.cons.Next(&rx.item)
 	if err == nil {
 		rx.ch.token.Acquire()
 	}
 	return err
+}
+
+// more reports whether one more message is there and takes it, without settling anything:
+// the next call meets the same and reports it.
+func (rx *Receiver) more() bool {
+	got := false
+	err := rx.ch.guardData(func() error {
+		got = rx.cons.Ready() && !rx.ch.state.Load().Forced() && rx.next() == nil
+		return nil
+	})
+	return got && err == nil
 }
 
 // end wraps an error, except io.EOF.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 	"shmring/ring"
 	"shmring/state"
@@ -15,6 +16,13 @@ import (
 // nothing for now, or the error to report. With scan, a hole in front is settled if
 // its owner is dead. The gate is held.
 func (rx *Receiver) step(scan bool) error {
+	if rx.ch.opts.Guard {
+		return rx.ch.guard(func() error { return rx.stepBare(scan) })
+	}
+	return rx.stepBare(scan)
+}
+
+func (rx *Receiver) stepBare(scan bool) error {
 	switch {
 	case rx.kept:
 		return nil
@@ -25,11 +33,13 @@ func (rx *Receiver) step(scan bool) error {
 	case rx.final != nil:
 		return rx.final
 	}
-	w := rx.ch.state.Load()
-	if w.Forced() {
-		return rx.forced()
-	}
-	for {
+	for range maxSteps {
+		// Loaded before the ring is looked at: an end that was seen counts only if the
+		// word is still this one, else the seal may have been taken back in between.
+		w := rx.ch.state.Load()
+		if w.Forced() {
+			return rx.forced()
+		}
 		err := rx.next()
 		switch err {
 		case nil:
@@ -52,11 +62,19 @@ func (rx *Receiver) step(scan bool) error {
 			}
 			continue
 		case ring.ErrEnd:
-			return rx.sealedAndEmpty()
+			if err := rx.sealedAndEmpty(w); err != errAgain { //nolint:errorlint // our own
+				return err
+			}
+			continue
 		}
 		return rx.ch.poison(err)
 	}
+	return ring.ErrHole // somebody keeps us busy: the caller waits a little
 }
+
+// maxSteps bounds the rounds of one look. Each follows something that somebody did
+// meanwhile, an aborted slot or a change of state, so in a healthy channel a few are many.
+const maxSteps = 1 << 12
 
 // nothing says why there is no message: a death to report, or just nothing yet. It
 // returns errAgain if a message came before the death that it found.
@@ -104,41 +122,40 @@ func (rx *Receiver) deadSender() *layout.Participant {
 	return oldest
 }
 
-// sealedAndEmpty is the end, once the state says which end it is.
-func (rx *Receiver) sealedAndEmpty() error {
+// sealedAndEmpty is the end, once the state says which end it is. w is the state word from
+// before the ring was seen sealed and empty; errAgain asks for another look at both.
+func (rx *Receiver) sealedAndEmpty(w state.Word) error {
 	ch := rx.ch
-	for range 4 { // each round follows a change of the state by somebody
-		w := ch.state.Load()
-		switch w.State() {
-		case state.Draining:
-			if ch.needsRepair() && ch.repair() {
-				continue
-			}
-			// We are at the tail of a sealed ring: nothing can come any more, and
-			// CLOSING makes that final before anybody is told.
-			if _, err := ch.state.Finish(w); err == nil {
-				ch.state.WakeAll()
-			}
-		case state.Closing, state.Closed:
-			if w.Forced() {
-				return rx.forced()
-			}
-			rx.final = io.EOF
-			return io.EOF
-		case state.Error:
-			if ch.rollingBack() {
-				return ring.ErrEmpty
-			}
-			return ch.errorState()
-		case state.Active, state.Recovering:
-			if !ch.repair() {
-				return ring.ErrEmpty // somebody is at it: wait for what comes of it
-			}
-		default:
-			return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
-		}
+	fault.Point("channel.recv.end")
+	if ch.state.Load() != w {
+		return errAgain
 	}
-	return ring.ErrEmpty
+	switch w.State() {
+	case state.Draining:
+		if ch.needsRepair() && ch.repair() {
+			return errAgain
+		}
+		// We are at the tail of a ring that was sealed all the time that the word was w:
+		// CLOSING makes that final before anybody is told. If the CAS fails, look again.
+		if _, err := ch.state.Finish(w); err == nil {
+			ch.state.WakeAll()
+		}
+		return errAgain
+	case state.Closing, state.Closed:
+		rx.final = io.EOF
+		return io.EOF
+	case state.Error:
+		if ch.rollingBack() {
+			return ring.ErrEmpty
+		}
+		return ch.errorState()
+	case state.Active, state.Recovering:
+		if ch.repair() {
+			return errAgain
+		}
+		return ring.ErrEmpty // somebody is at it: wait for what comes of it
+	}
+	return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
 }
 
 // forced ends the receiver after a forced close: it counts what it did not hand out

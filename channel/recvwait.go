@@ -14,11 +14,14 @@ import (
 // wait waits for a message or an end: it spins for a while, then parks on the data
 // event. The gate is held before and after; in between only the turn.
 func (rx *Receiver) wait(ctx context.Context) error {
-	rounds := rx.spin.Begin()
-	if rounds > 0 {
+	if rounds := rx.spin.Begin(); rounds > 0 {
+		hit := -1
 		rx.gate.pause()
-		hit := rx.spinFor(rounds)
+		err := rx.ch.guardData(func() error { hit = rx.spinFor(rounds); return nil })
 		rx.gate.resume()
+		if err != nil {
+			return err
+		}
 		if hit >= 0 {
 			rx.spin.Hit(hit)
 			if rx.gate.closed {
@@ -34,8 +37,7 @@ func (rx *Receiver) wait(ctx context.Context) error {
 	if err := rx.park(ctx); err != nil {
 		return err
 	}
-	rx.showHeld(uint32(rx.cons.Held()))
-	return nil
+	return rx.ch.guardData(func() error { rx.showHeld(uint32(rx.cons.Held())); return nil })
 }
 
 // showHeld tells others how many messages the user holds. Doing so for each message
@@ -63,42 +65,56 @@ func (rx *Receiver) spinFor(rounds int) int {
 // set the waiting bit, read the sequence, check everything again, then wait.
 func (rx *Receiver) park(ctx context.Context) error {
 	ch := rx.ch
-	rx.row.Waits.Add(1)
-	rx.cons.Flush()
-	stop := ch.wakeOnCancel(ctx, &ch.ctl.Data)
-	ch.data.Enter(rx.place)
-	rx.row.WaitNs.Store(nowNs())
-	defer func() {
-		rx.row.WaitFor.Store(layout.WaitNothing)
-		rx.row.WaitNs.Store(0)
-		ch.data.Leave(rx.place)
-		stop()
-	}()
+	stop := ch.wakeOnCancel(ctx, ch.dataEvent)
+	defer stop()
+	defer rx.awake()
+	err := ch.guardData(func() error {
+		rx.row.Waits.Add(1)
+		rx.cons.Flush()
+		ch.data.Enter(rx.place)
+		rx.row.WaitNs.Store(nowNs())
+		return nil
+	})
 	since := time.Now()
-	for {
+	for err == nil {
 		fault.Point("channel.recv.announced")
-		seq := futex.Sample(&ch.ctl.Data) // sync: seq
-		err := rx.recheck(ctx)
-		if !isWait(err) {
+		var seq uint32
+		err = ch.guardData(func() error {
+			seq = futex.Sample(ch.dataEvent) // sync: seq
+			err := rx.recheck(ctx)
+			if isWait(err) {
+				rx.row.WaitFor.Store(waitKind(errors.Is(err, ring.ErrHole)))
+				rx.row.Parks.Add(1)
+			}
 			return err
+		})
+		if !isWait(err) {
+			break
 		}
 		hole := errors.Is(err, ring.ErrHole)
-		rx.row.WaitFor.Store(waitKind(hole))
-		rx.row.Parks.Add(1)
 		rx.gate.pause()
-		err = futex.Park(&ch.ctl.Data.Seq, seq, ch.slice(ctx, dataSlice(hole, since)))
+		err = futex.Park(ch.dataWord, seq, ch.slice(ctx, dataSlice(hole, since)))
 		timeout := errors.Is(err, futex.ErrTimeout)
 		if timeout && !hole && !deadlinePassed(ctx) {
 			ch.look(true)
 		}
 		rx.gate.resume()
-		if timeout && deadlinePassed(ctx) {
-			return ch.deadline(ctx, ch.whyEmpty(hole))
-		}
-		if err != nil && !timeout {
-			return err
+		if timeout {
+			rx.memberSeq-- // look for deaths anew: whoever should have told may have died
+			err = ch.expired(ctx, func() string { return ch.whyEmpty(hole) })
 		}
 	}
+	return err
+}
+
+// awake ends what park began.
+func (rx *Receiver) awake() {
+	_ = rx.ch.guardData(func() error { // park has met the same fault
+		rx.row.WaitFor.Store(layout.WaitNothing)
+		rx.row.WaitNs.Store(0)
+		rx.ch.data.Leave(rx.place)
+		return nil
+	})
 }
 
 // recheck looks at everything that could end a wait, in the order of all blocking
@@ -108,7 +124,7 @@ func (rx *Receiver) recheck(ctx context.Context) error {
 	case rx.gate.closed:
 		return ErrClosed
 	case ctx.Err() != nil:
-		return rx.ch.ended(ctx, rx.ch.whyEmpty(false))
+		return rx.ch.ended(ctx, rx.ch.whyEmpty(rx.cons.Len() > 0))
 	}
 	return rx.step(true)
 }

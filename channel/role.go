@@ -18,7 +18,7 @@ func (ch *Channel) tryClaimRole(role layout.Role) (int, error) {
 	places := ch.placesFor(role)
 	until := futex.After(settleGrace)
 	for {
-		seq := futex.Sample(&ch.ctl.StateEvent) // sync: seq
+		seq := futex.Sample(ch.stateEvent) // sync: seq
 		place, err := ch.claimFree(places, role)
 		if err == nil || !errors.Is(err, ErrBusy) || !ch.settling(places) || until.Passed() {
 			return place, err
@@ -29,6 +29,15 @@ func (ch *Channel) tryClaimRole(role layout.Role) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// claimGuarded runs a claim of a role.
+func (ch *Channel) claimGuarded(claim func() (int, error)) (place int, err error) {
+	err = ch.guard(func() error {
+		place, err = claim()
+		return err
+	})
+	return place, err
 }
 
 // settling reports whether one of the places is held without a claim number.
@@ -43,10 +52,10 @@ func (ch *Channel) settling(places []int) bool {
 
 // claimRole takes a place for role; while somebody living has it, it waits.
 func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error) {
-	stop := ch.wakeOnCancel(ctx, &ch.ctl.StateEvent)
+	stop := ch.wakeOnCancel(ctx, ch.stateEvent)
 	defer stop()
 	for {
-		seq := futex.Sample(&ch.ctl.StateEvent) // sync: seq
+		seq := futex.Sample(ch.stateEvent) // sync: seq
 		switch {
 		case ch.isClosed():
 			return 0, ErrClosed
@@ -73,5 +82,5 @@ func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error)
 
 // sleepState sleeps on the state event, which every change wakes; no bit is needed.
 func (ch *Channel) sleepState(seq uint32, until futex.Deadline) error {
-	return futex.Wait(&ch.ctl.StateEvent.Seq, seq, until)
+	return futex.Wait(ch.stateWord, seq, until)
 }

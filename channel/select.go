@@ -146,7 +146,7 @@ func hole(ws []Waitable) bool {
 }
 
 func (rx *Receiver) source() (*Channel, *layout.Event, *futex.Sleepers, int) {
-	return rx.ch, &rx.ch.ctl.Data, rx.ch.data, rx.place
+	return rx.ch, rx.ch.dataEvent, rx.ch.data, rx.place
 }
 
 // handles numbers the handles of this process.
@@ -189,7 +189,7 @@ func (rx *Receiver) ready() bool {
 }
 
 func (tx *Sender) source() (*Channel, *layout.Event, *futex.Sleepers, int) {
-	return tx.ch, &tx.ch.ctl.Space, tx.ch.space, tx.place
+	return tx.ch, tx.ch.spaceEvent, tx.ch.space, tx.place
 }
 
 func (tx *Sender) order() uint64 { return tx.id }

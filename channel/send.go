@@ -51,16 +51,26 @@ func (tx *Sender) TrySend(p []byte) error {
 
 // put is one attempt, under the gate.
 func (tx *Sender) put(p []byte) error {
-	if tx.ch.opts.RequirePeer {
-		if err := tx.peerDead(); err != nil {
-			return err
-		}
+	if tx.ch.opts.Guard {
+		return tx.ch.guard(func() error { return tx.putBare(p) })
+	}
+	return tx.putBare(p)
+}
+
+func (tx *Sender) putBare(p []byte) error {
+	if err := tx.requirePeer(); err != nil {
+		return err
 	}
 	tx.ch.token.Release()
-	if tx.ch.opts.Guard {
-		return tx.ch.seg.Guard(func() error { return tx.prod.Send(p) })
-	}
 	return tx.prod.Send(p)
+}
+
+// requirePeer is for senders that want to know of a dead receiver at once.
+func (tx *Sender) requirePeer() error {
+	if !tx.ch.opts.RequirePeer {
+		return nil
+	}
+	return tx.peerDead()
 }
 
 func (tx *Sender) sendSlow(ctx context.Context, p []byte) error {

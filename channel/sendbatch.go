@@ -61,18 +61,14 @@ func (tx *Sender) TrySendBatch(ps [][]byte) (int, error) {
 
 // putBatch is one attempt for the longest prefix that fits, under the gate.
 func (tx *Sender) putBatch(ps [][]byte) (n int, err error) {
-	if tx.ch.opts.RequirePeer {
-		if err := tx.peerDead(); err != nil {
-			return 0, err
+	err = tx.ch.guardData(func() error {
+		if err := tx.requirePeer(); err != nil {
+			return err
 		}
-	}
-	tx.ch.token.Release()
-	if tx.ch.opts.Guard {
-		gerr := tx.ch.seg.Guard(func() error {
-			n, err = tx.prod.SendBatch(ps)
-			return nil
-		})
-		return n, errors.Join(err, gerr)
-	}
-	return tx.prod.SendBatch(ps)
+		tx.ch.token.Release()
+		var err error
+		n, err = tx.prod.SendBatch(ps)
+		return err
+	})
+	return n, err
 }

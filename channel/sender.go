@@ -48,7 +48,7 @@ func (ch *Channel) newSender(claim func() (int, error)) (*Sender, error) {
 		ch.leave()
 		return nil, ch.fail("sender", errReadOnly)
 	}
-	place, err := claim()
+	place, err := ch.claimGuarded(claim)
 	if err != nil {
 		err = ch.fail("sender", err)
 		ch.leave()
@@ -60,7 +60,7 @@ func (ch *Channel) newSender(claim func() (int, error)) (*Sender, error) {
 		spin: futex.NewSpinner(ch.opts.Spin),
 	}
 	tx.full = &OpError{Op: "send", Name: ch.name, Err: ErrFull}
-	tx.memberSeq = ch.ctl.Membership.Seq.Load() - 1 // sync: membership
+	ch.try(func() { tx.memberSeq = ch.ctl.Membership.Seq.Load() - 1 }) // sync: membership
 	ch.mu.Lock()
 	closed := ch.closed
 	if !closed {
@@ -81,7 +81,9 @@ func (ch *Channel) newSender(claim func() (int, error)) (*Sender, error) {
 // waits for them. What was sent stays in the channel; closing a sender does not seal
 // it. An outstanding lease stays valid: whoever ends it completes the close.
 func (tx *Sender) Close() error {
-	shut := tx.gate.shut(func() { futex.Broadcast(&tx.ch.ctl.Space) })
+	shut := tx.gate.shut(func() {
+		tx.ch.try(func() { futex.Broadcast(tx.ch.spaceEvent) })
+	})
 	if !shut {
 		return tx.fail("close", ErrClosed)
 	}
@@ -91,7 +93,7 @@ func (tx *Sender) Close() error {
 		return nil
 	}
 	if tx.held {
-		tx.row.Closing.Store(1)
+		tx.ch.try(func() { tx.row.Closing.Store(1) })
 		tx.gate.mu.Unlock()
 		return nil
 	}
@@ -103,7 +105,7 @@ func (tx *Sender) Close() error {
 // release gives the place back. It runs once, when the sender is closed and holds
 // nothing.
 func (tx *Sender) release() error {
-	tx.prod.Flush()
+	tx.ch.try(tx.prod.Flush)
 	err := tx.ch.fail("close sender", tx.ch.unclaim(tx.place))
 	tx.ch.mu.Lock()
 	delete(tx.ch.senders, tx)

@@ -23,59 +23,90 @@ var (
 // for a while, then parks on the space event. The caller has the turn and the mutex,
 // before and after; in between only the turn.
 func (tx *Sender) waitRoom(ctx context.Context, n int) error {
-	tx.row.Waits.Add(1)
 	rounds := tx.spin.Begin()
 	tx.gate.pause()
+	hit := -1
+	err := tx.ch.guardData(func() error {
+		tx.row.Waits.Add(1)
+		hit = tx.spinFor(rounds, n)
+		return nil
+	})
+	tx.gate.resume()
+	switch {
+	case err != nil:
+		return err
+	case hit >= 0:
+		tx.spin.Hit(hit)
+		return nil
+	}
+	tx.spin.Miss()
+	return tx.park(ctx, n)
+}
+
+// spinFor looks for room for some rounds; it returns the round that found some, or another
+// reason not to wait, or -1. It reads only what the holder of the turn may read.
+func (tx *Sender) spinFor(rounds, n int) int {
 	for i := range rounds {
 		futex.Pause(futex.Round)
 		if tx.prod.Room(n) != ring.ErrFull { //nolint:errorlint // bare sentinels
-			tx.gate.resume()
-			tx.spin.Hit(i)
-			return nil
+			return i
 		}
 	}
-	tx.gate.resume()
-	tx.spin.Miss()
-	return tx.park(ctx, n)
+	return -1
 }
 
 // park sleeps until there is room. Its order is that of every sleep: set the waiting
 // bit, read the sequence, check everything again, then wait.
 func (tx *Sender) park(ctx context.Context, n int) error {
 	ch := tx.ch
-	tx.prod.Flush()
-	stop := ch.wakeOnCancel(ctx, &ch.ctl.Space)
-	ch.space.Enter(tx.place)
-	tx.row.WaitNs.Store(nowNs())
-	tx.row.WaitFor.Store(layout.WaitSpace)
-	defer func() {
-		tx.row.WaitFor.Store(layout.WaitNothing)
-		tx.row.WaitNs.Store(0)
-		ch.space.Leave(tx.place)
-		stop()
-	}()
+	stop := ch.wakeOnCancel(ctx, ch.spaceEvent)
+	defer stop()
+	defer tx.awake()
+	err := ch.guardData(func() error {
+		tx.prod.Flush()
+		ch.space.Enter(tx.place)
+		tx.row.WaitNs.Store(nowNs())
+		tx.row.WaitFor.Store(layout.WaitSpace)
+		return nil
+	})
 	since := time.Now()
-	for {
+	for err == nil {
 		fault.Point("channel.send.announced")
-		seq := futex.Sample(&ch.ctl.Space) // sync: seq
-		if done, err := tx.recheck(ctx, n, since); done || err != nil {
+		var seq uint32
+		done := false
+		err = ch.guardData(func() error {
+			seq = futex.Sample(ch.spaceEvent) // sync: seq
+			var err error
+			if done, err = tx.recheck(ctx, n, since); !done && err == nil {
+				tx.row.Parks.Add(1)
+			}
 			return err
+		})
+		if done || err != nil {
+			break
 		}
-		tx.row.Parks.Add(1)
 		tx.gate.pause()
-		err := futex.Wait(&ch.ctl.Space.Seq, seq, ch.slice(ctx, longSlice))
+		err = futex.Wait(ch.spaceWord, seq, ch.slice(ctx, longSlice))
 		timeout := errors.Is(err, futex.ErrTimeout)
 		if timeout && !deadlinePassed(ctx) {
 			ch.look(true)
 		}
 		tx.gate.resume()
-		if timeout && deadlinePassed(ctx) {
-			return ch.deadline(ctx, ch.whyFull(since))
-		}
-		if err != nil && !timeout {
-			return err
+		if timeout {
+			err = ch.expired(ctx, func() string { return ch.whyFull(since) })
 		}
 	}
+	return err
+}
+
+// awake ends what park began.
+func (tx *Sender) awake() {
+	_ = tx.ch.guardData(func() error { // park has met the same fault
+		tx.row.WaitFor.Store(layout.WaitNothing)
+		tx.row.WaitNs.Store(0)
+		tx.ch.space.Leave(tx.place)
+		return nil
+	})
 }
 
 // recheck looks at everything that could end a wait for room, in the order of all
@@ -96,7 +127,7 @@ func (tx *Sender) recheck(ctx context.Context, n int, since time.Time) (bool, er
 	case tx.ch.orphaned.Load():
 		return true, ErrOrphaned
 	}
-	return false, tx.peerDead()
+	return false, tx.ch.deadReceiver() // not what was known before: who bumps may have died
 }
 
 // peerDead returns a *PeerError if the last receiver died and has no successor.

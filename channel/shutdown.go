@@ -65,12 +65,14 @@ func (ch *Channel) Shutdown(ctx context.Context, o ShutdownOptions) (Report, err
 	}
 	defer ch.leave()
 	began := time.Now()
-	err := ch.shutdown(ctx, o, &r)
+	err := ch.guard(func() error { return ch.shutdown(ctx, o, &r) })
 	r.Elapsed = time.Since(began)
-	r.State = ch.state.Load().State()
-	if left, derr := ch.ring.Depth(); derr == nil {
-		r.Left = left
-	}
+	r.State = ch.lastState()
+	ch.try(func() {
+		if left, derr := ch.ring.Depth(); derr == nil {
+			r.Left = left
+		}
+	})
 	return r, ch.fail("shutdown", err)
 }
 
@@ -175,9 +177,19 @@ func (ch *Channel) finish(ctx context.Context, reason string) error {
 // of the control lock, so that receivers wait instead of seeing an error.
 func (ch *Channel) rollback(ctx context.Context, reason string) error {
 	return ch.withLock(graceful(ctx), "rollback", func() error {
-		if w := ch.state.Load(); w.Final() || w.State() != state.Draining {
+		w := ch.state.Load()
+		if w.Final() || w.State() != state.Draining {
 			return fmt.Errorf("%w: %s cannot be rolled back", ErrState, w.State())
 		}
+		// One try: if the receiver reached the end just now, that is final, and ERROR
+		// from there would turn the end into an error.
+		if _, err := ch.state.Move(w, state.Change{
+			To: state.Error, Reason: rollbackReason + reason, By: ch.actor(layout.RoleController),
+			Between: ch.seal,
+		}); err != nil {
+			return fmt.Errorf("%w: it was drained just now: %w", ErrState, err)
+		}
+		ch.state.WakeAll()
 		return ch.reactivate(rollbackReason + reason)
 	})
 }
@@ -248,8 +260,8 @@ func (ch *Channel) awaitAnswer(ctx context.Context, o ShutdownOptions) error {
 	for {
 		place, err := ch.tryClaimRole(layout.RoleReceiver)
 		if err == nil {
-			ch.discardRest(o.Discarded)
-			return ch.unclaim(place)
+			err := ch.guard(func() error { ch.discardRest(o.Discarded); return nil })
+			return errors.Join(err, ch.unclaim(place))
 		}
 		if !errors.Is(err, ErrBusy) {
 			return err

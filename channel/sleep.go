@@ -58,6 +58,16 @@ func (ch *Channel) deadline(ctx context.Context, stuck string) error {
 	return &waitError{cause: cause, stuck: stuck}
 }
 
+// expired is for a sleep whose slice is over: nil, unless that was the context's deadline.
+func (ch *Channel) expired(ctx context.Context, why func() string) error {
+	if !deadlinePassed(ctx) {
+		return nil
+	}
+	text := ""
+	_ = ch.guardData(func() error { text = why(); return nil }) // no text, then
+	return ch.deadline(ctx, text)
+}
+
 // wakeOnCancel makes the end of ctx wake the sleepers of e. The returned function
 // ends that, and waits if it is just happening: the memory may go away after it.
 func (ch *Channel) wakeOnCancel(ctx context.Context, e *layout.Event) func() {
@@ -66,8 +76,8 @@ func (ch *Channel) wakeOnCancel(ctx context.Context, e *layout.Event) func() {
 	}
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		futex.Broadcast(e)
-		close(done)
+		defer close(done)
+		ch.try(func() { futex.Broadcast(e) })
 	})
 	return func() {
 		if !stop() {

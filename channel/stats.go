@@ -46,6 +46,12 @@ func (ch *Channel) Stats() Stats {
 	}
 	defer ch.leave()
 	ch.flushOwn()
+	var s Stats
+	ch.try(func() { s = ch.stats() })
+	return s
+}
+
+func (ch *Channel) stats() Stats {
 	t := &ch.ctl.Totals
 	s := Stats{
 		State: ch.state.Load().State(), Reason: ch.state.Reason(),
@@ -94,7 +100,7 @@ func (ch *Channel) flushOwn() {
 	for _, tx := range txs {
 		tx.gate.mu.Lock()
 		if !tx.gone {
-			tx.prod.Flush()
+			ch.try(tx.prod.Flush)
 		}
 		tx.gate.mu.Unlock()
 	}

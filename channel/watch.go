@@ -72,37 +72,44 @@ func (ch *Channel) Watch(ctx context.Context) iter.Seq2[Change, error] {
 type watcher struct {
 	ch      *Channel
 	yield   func(Change, error) bool
+	seen    []Change // not yielded yet
 	word    state.Word
 	started bool
 	members map[int]Change
-	stopped bool
 }
 
 func (w *watcher) run(ctx context.Context) error {
 	ch := w.ch
 	stop := func() {}
 	if !ch.seg.ReadOnly() {
-		stop = ch.wakeOnCancel(ctx, &ch.ctl.StateEvent)
+		stop = ch.wakeOnCancel(ctx, ch.stateEvent)
 	}
 	defer stop()
 	for {
-		seq := futex.Sample(&ch.ctl.StateEvent) // sync: seq
 		switch {
 		case ch.isClosed():
 			return ErrClosed
 		case ctx.Err() != nil:
 			return ch.ended(ctx, "")
 		}
-		w.compareMembers()
-		w.compareState()
-		if w.stopped || w.word.State() == state.Closed {
+		var seq uint32
+		err := ch.guard(func() error {
+			seq = futex.Sample(ch.stateEvent) // sync: seq
+			w.compareMembers()
+			w.compareState()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if !w.tell() || w.word.State() == state.Closed {
 			return nil
 		}
 		slice := longSlice
 		if ch.seg.ReadOnly() {
 			slice = blindSlice // nothing may be written to wake us at a cancel
 		}
-		err := ch.sleepState(seq, ch.slice(ctx, slice))
+		err = ch.sleepState(seq, ch.slice(ctx, slice))
 		if err != nil && !errors.Is(err, futex.ErrTimeout) {
 			return err
 		}
@@ -112,11 +119,18 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 }
 
-func (w *watcher) emit(c Change) {
-	if !w.stopped && !w.yield(c, nil) {
-		w.stopped = true
+// tell yields what was seen; false if the loop has ended.
+func (w *watcher) tell() bool {
+	for _, c := range w.seen {
+		if !w.yield(c, nil) {
+			return false
+		}
 	}
+	w.seen = w.seen[:0]
+	return true
 }
+
+func (w *watcher) emit(c Change) { w.seen = append(w.seen, c) }
 
 func (w *watcher) compareState() {
 	now := w.ch.state.Load()

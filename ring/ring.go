@@ -100,6 +100,14 @@ func (r *Ring) Tail() Cursor { return r.decode(r.tail.Load()) } // sync: tail
 // Head returns the published head: everything before it is free.
 func (r *Ring) Head() Cursor { return r.decode(r.head.Load()) } // sync: head
 
+// Ended reports whether the ring is sealed and its published head has reached the tail, by
+// one look at the tail.
+func (r *Ring) Ended() bool {
+	head := r.head.Load() // sync: head
+	t := r.tail.Load()    // sync: tail
+	return t&sealBit != 0 && r.slotOf(head) == r.slotOf(t)
+}
+
 // Drained reports whether the published head has reached the tail. On a sealed ring
 // that is final.
 func (r *Ring) Drained() bool {
