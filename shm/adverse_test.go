@@ -56,7 +56,7 @@ func TestADamagedLockOffsetDoesNotUnlinkALiveSegment(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	err = shm.RemoveForeign(t.Context(), "", "a")
-	assert.Error(t, err)
+	require.Error(t, err)
 	require.FileExists(t, a.Path(), "somebody is attached")
 }
 
@@ -95,7 +95,7 @@ func TestASecondDetachDoesNotPullTheMemoryFromUnderTheFirst(t *testing.T) {
 	cancel()
 	require.NoError(t, s.Detach(ended, always), "it is on its way")
 	close(out)
-	assert.NoError(t, <-first)
+	require.NoError(t, <-first)
 	assert.NoFileExists(t, s.Path())
 }
 

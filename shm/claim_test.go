@@ -36,7 +36,7 @@ func TestClaimExcludesInsideOneAttachment(t *testing.T) {
 	assert.True(t, alive(t, s, 3), "its own places too")
 	err := s.Claim(3)
 	require.ErrorIs(t, err, shm.ErrBusy)
-	assert.ErrorContains(t, err, "this process")
+	require.ErrorContains(t, err, "this process")
 	assert.True(t, alive(t, s, 3), "a refused claim frees nothing")
 	require.NoError(t, s.Claim(4))
 	require.NoError(t, s.Unclaim(3))

@@ -32,8 +32,8 @@ func TestControlLockExcludesInsideOneAttachmentAndBetweenTwo(t *testing.T) {
 		_, err = s.Control(soon(t), "test")
 		require.ErrorIs(t, err, context.DeadlineExceeded, name)
 		require.ErrorIs(t, err, shm.ErrBusy, name)
-		assert.ErrorContains(t, err, "pid "+strconv.Itoa(os.Getpid()))
-		assert.ErrorContains(t, err, "count sheep")
+		require.ErrorContains(t, err, "pid "+strconv.Itoa(os.Getpid()))
+		require.ErrorContains(t, err, "count sheep")
 	}
 	release()
 	for _, s := range []*shm.Segment{a, b, a} {
@@ -68,7 +68,8 @@ func TestControlLockIsHeldByOneAtATime(t *testing.T) {
 		all.Go(func() {
 			for range 20 {
 				release, err := s.Control(t.Context(), "count")
-				if !assert.NoError(t, err) {
+				if err != nil {
+					t.Error(err)
 					return
 				}
 				select {

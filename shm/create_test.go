@@ -80,15 +80,15 @@ func TestCreateRefusesWhatMakesNoSegment(t *testing.T) {
 	dir := begin(t)
 	ctx := t.Context()
 	_, err := shm.Create(ctx, shm.CreateOptions{Name: "a", Params: layout.Params{}})
-	assert.ErrorIs(t, err, layout.ErrInvalid)
+	require.ErrorIs(t, err, layout.ErrInvalid)
 	_, err = shm.Create(ctx, shm.CreateOptions{
 		Name: "a", Params: params(), Mode: fs.ModeSetuid | 0o600,
 	})
-	assert.ErrorIs(t, err, fs.ErrInvalid)
+	require.ErrorIs(t, err, fs.ErrInvalid)
 	_, err = shm.Create(ctx, shm.CreateOptions{
 		Name: "a", Params: params(), Dir: filepath.Join(dir, "missing"),
 	})
-	assert.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorIs(t, err, fs.ErrNotExist)
 	ended, cancel := context.WithCancelCause(ctx)
 	cause := errors.New("not any more")
 	cancel(cause)
@@ -127,7 +127,7 @@ func TestCreateNeverTouchesATakenName(t *testing.T) {
 		before, err := os.Lstat(path)
 		require.NoError(t, err)
 		_, err = shm.Create(t.Context(), shm.CreateOptions{Name: name, Params: params()})
-		assert.ErrorIs(t, err, fs.ErrExist, name)
+		require.ErrorIs(t, err, fs.ErrExist, name)
 		after, err := os.Lstat(path)
 		require.NoError(t, err)
 		assert.True(t, os.SameFile(before, after))
@@ -153,7 +153,8 @@ func TestOfConcurrentCreatorsOneWinsAndTheOthersCanAttach(t *testing.T) {
 					won.Store(s)
 					return
 				}
-				if !assert.ErrorIs(t, err, fs.ErrExist) {
+				if !errors.Is(err, fs.ErrExist) {
+					t.Error(err)
 					return
 				}
 				s, err = shm.Open(t.Context(), shm.OpenOptions{Name: name})

@@ -149,3 +149,50 @@ func TestKillDuringRemoveCanBeRepeated(t *testing.T) {
 	}
 	require.NoError(t, shm.Remove(t.Context(), "", "a", shm.RemoveOptions{}))
 }
+
+// TestWithoutInotifyThereAreNoNoticesButNamesAreAwaited has no inotify instances left.
+func TestWithoutInotifyThereAreNoNoticesButNamesAreAwaited(t *testing.T) {
+	begin(t)
+	s := create(t, "a")
+	for rule, errno := range map[string]syscall.Errno{
+		"shm.notify.init:errno=24": syscall.EMFILE, "shm.notify.add:errno=28": syscall.ENOSPC,
+	} {
+		rules(t, rule)
+		_, err := s.Notify(func(shm.Notice) {})
+		require.ErrorIs(t, err, errno)
+		stop, err := s.Notify(func(shm.Notice) {})
+		require.NoError(t, err, "the next may have one")
+		stop()
+	}
+	rules(t, "shm.notify.init:errno=24")
+	done := make(chan error, 1)
+	go func() { done <- shm.AwaitName(t.Context(), "", "b") }()
+	for range 100 {
+		shmtest.Yield()
+	}
+	create(t, "b")
+	require.NoError(t, <-done)
+	rules(t, "shm.notify.init:errno=24")
+	require.ErrorIs(t, shm.AwaitName(soon(t), "", "c"), context.DeadlineExceeded)
+}
+
+func TestKillWhileClaimingOrFreeingAPlaceFreesIt(t *testing.T) {
+	begin(t)
+	s := create(t, "a")
+	for _, point := range []string{"shm.claim.locked", "shm.control.locked"} {
+		t.Setenv(fault.EnvVar, point+":kill")
+		verb := "claim"
+		if point == "shm.control.locked" {
+			verb = "control"
+		}
+		c := shmtest.Start(t, verb, "a", "5")
+		t.Setenv(fault.EnvVar, "")
+		require.ErrorContains(t, c.Wait(), "signal: killed", point)
+		require.NoError(t, s.Claim(5), point)
+		require.NoError(t, s.Unclaim(5))
+		release, ok, err := s.TryControl("test")
+		require.NoError(t, err)
+		require.True(t, ok, point)
+		release()
+	}
+}

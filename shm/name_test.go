@@ -16,7 +16,7 @@ func TestCheckName(t *testing.T) {
 	for _, name := range []string{
 		"a", "Z", "0", "_", "-", "-rf", "a.b", "a..", "jobs-2_x.Y", strings.Repeat("n", 200),
 	} {
-		assert.NoError(t, shm.CheckName(name), "%q", name)
+		require.NoError(t, shm.CheckName(name), "%q", name)
 	}
 	for _, name := range []string{
 		"", ".", "..", ".a", "../a", "a/b", "/a", "a/../b", "a\x00b", "a b", "a\n", "ä", "\xff",
@@ -31,13 +31,13 @@ func TestBadNameIsRefusedByEveryCallThatTakesOne(t *testing.T) {
 	ctx := t.Context()
 	const name = "../x"
 	_, err := shm.Create(ctx, shm.CreateOptions{Name: name, Params: params()})
-	assert.ErrorIs(t, err, fs.ErrInvalid)
+	require.ErrorIs(t, err, fs.ErrInvalid)
 	_, err = shm.Open(ctx, shm.OpenOptions{Name: name})
-	assert.ErrorIs(t, err, fs.ErrInvalid)
+	require.ErrorIs(t, err, fs.ErrInvalid)
 	_, err = shm.Open(ctx, shm.OpenOptions{})
-	assert.ErrorIs(t, err, fs.ErrInvalid, "no name at all")
-	assert.ErrorIs(t, shm.Remove(ctx, "", name, shm.RemoveOptions{Force: true}), fs.ErrInvalid)
-	assert.ErrorIs(t, shm.RemoveForeign(ctx, "", name), fs.ErrInvalid)
+	require.ErrorIs(t, err, fs.ErrInvalid, "no name at all")
+	require.ErrorIs(t, shm.Remove(ctx, "", name, shm.RemoveOptions{Force: true}), fs.ErrInvalid)
+	require.ErrorIs(t, shm.RemoveForeign(ctx, "", name), fs.ErrInvalid)
 	assert.ErrorIs(t, shm.AwaitName(ctx, "", name), fs.ErrInvalid)
 }
 

@@ -213,20 +213,20 @@ func TestObserverCanWriteAndHoldNothing(t *testing.T) {
 		seen.View().Control.State.V.Store(6)
 		return nil
 	})
-	assert.ErrorIs(t, err, shm.ErrFault, "the kernel refuses the store")
+	require.ErrorIs(t, err, shm.ErrFault, "the kernel refuses the store")
 	assert.EqualValues(t, 5, s.View().Control.State.V.Load())
 
-	assert.ErrorIs(t, seen.Claim(0), fs.ErrPermission)
+	require.ErrorIs(t, seen.Claim(0), fs.ErrPermission)
 	_, err = seen.Control(ctx, "test")
-	assert.ErrorIs(t, err, fs.ErrPermission)
+	require.ErrorIs(t, err, fs.ErrPermission)
 	_, _, err = seen.TryControl("test")
-	assert.ErrorIs(t, err, fs.ErrPermission)
+	require.ErrorIs(t, err, fs.ErrPermission)
 	_, err = seen.TryExclusive()
-	assert.ErrorIs(t, err, fs.ErrPermission)
+	require.ErrorIs(t, err, fs.ErrPermission)
 	f, err := seen.File()
 	require.NoError(t, err)
 	_, err = f.WriteAt([]byte{1}, 0)
-	assert.Error(t, err)
+	require.Error(t, err)
 	require.NoError(t, f.Close())
 
 	// It stands in nobody's way and does not count as attached.
