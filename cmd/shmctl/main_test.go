@@ -59,6 +59,7 @@ func ownSegments(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv(shm.EnvDir, dir)
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each process sleeps a second at its end
 	env.Defer(func() {
 		left, err := os.ReadDir(dir)
 		if err != nil {
