@@ -23,6 +23,7 @@ var ratios = []ratio{
 const (
 	nsPerOp     = "ns/op"
 	mbPerSecond = "MB/s"
+	lineNs      = "line-ns"
 )
 
 // columns of the table of all results: heading and unit.
@@ -36,6 +37,7 @@ var columns = []struct{ head, unit string }{
 	{"system calls", "syscalls/op"},
 	{"context switches", "switches/op"},
 	{"allocations", "mallocs/op"},
+	{"line there and back ns", lineNs},
 }
 
 func (r *results) markdown() string {
@@ -46,23 +48,27 @@ func (r *results) markdown() string {
 	return b.String()
 }
 
-// machine says where the figures are from.
+// machine says where the figures are from, and how they became one.
 func (r *results) machine(b *strings.Builder) {
-	var parts []string
 	for _, key := range []string{"cpu", "cores", "goos", "kernel", "go", "goarch"} {
 		if v := r.config[key]; v != "" {
-			parts = append(parts, fmt.Sprintf("%s: %s", key, v))
+			fmt.Fprintf(b, "%s: %s; ", key, v)
 		}
 	}
-	fmt.Fprintf(b, "%s. ", strings.Join(parts, "; "))
-	fmt.Fprintf(b, "Medians of %d runs", r.runs())
+	fmt.Fprintf(b, "runs: %d, of which the medians.\n", r.count())
+	dropped, far := r.settle()
+	if dropped > 0 {
+		fmt.Fprintf(b, "Left out: %d runs with the cores far apart.\n", dropped)
+	}
+	if len(far) > 0 {
+		fmt.Fprintf(b, "With the cores far apart every time: %s.\n", strings.Join(far, ", "))
+	}
 	for _, name := range r.names {
 		if v, ok := r.median(name, "clock-ns"); ok {
-			fmt.Fprintf(b, "; percentiles include one reading of the clock, %s ns", digits(v))
+			fmt.Fprintf(b, "Percentiles include one reading of the clock, %s ns.\n", digits(v))
 			break
 		}
 	}
-	b.WriteString(".\n")
 }
 
 // ratioTable sets channels beside the bare means of the same run.
@@ -117,8 +123,8 @@ func (r *results) cell(name, unit string) string {
 		return ""
 	}
 	text := " " + digits(v)
-	if low, high := r.span(name, unit); unit == nsPerOp && low != high {
-		text += fmt.Sprintf(" (%s–%s)", digits(low), digits(high))
+	if all := r.of(name, unit); unit == nsPerOp && len(all) > 1 {
+		text += fmt.Sprintf(" (%s–%s)", digits(all[0]), digits(all[len(all)-1]))
 	}
 	return text
 }

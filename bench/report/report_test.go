@@ -42,15 +42,30 @@ func TestRatiosAreOfMediansAndOfTheSameSize(t *testing.T) {
 }
 
 func TestMachineAndRunsAreNamed(t *testing.T) {
-	first, _, _ := strings.Cut(report(t, output), "\n")
-	assert.Equal(t, "cpu: Some CPU; goos: linux; kernel: 6.18; go: go1.26. Medians of 3 runs; "+
-		"percentiles include one reading of the clock, 25.0 ns.", first)
+	assert.True(t, strings.HasPrefix(report(t, output),
+		"cpu: Some CPU; goos: linux; kernel: 6.18; go: go1.26; runs: 3, of which the medians.\n"+
+			"Percentiles include one reading of the clock, 25.0 ns.\n"))
+}
+
+func TestRunsWithCoresFarApartAreLeftOut(t *testing.T) {
+	got := report(t, `
+BenchmarkA-2   	 100	 50.0 ns/op	 100 line-ns
+BenchmarkA-2   	 100	 90.0 ns/op	 500 line-ns
+BenchmarkA-2   	 100	 60.0 ns/op	 140 line-ns
+BenchmarkB-2   	 100	 70.0 ns/op	 400 line-ns
+BenchmarkC-2   	 100	 80.0 ns/op
+`)
+	assert.Contains(t, got, "Left out: 1 runs with the cores far apart.\n")
+	assert.Contains(t, got, "With the cores far apart every time: B.\n")
+	assert.Contains(t, got, "| A | 55.0 (50.0–60.0) |")
+	assert.Contains(t, got, "| B | 70.0 |")
+	assert.Contains(t, got, "| C | 80.0 |")
 }
 
 func TestEveryBenchmarkHasARowWithItsSpan(t *testing.T) {
 	got := report(t, output)
 	assert.Contains(t, got, "| Bare/spin/two-words | 120 (100–900) |")
-	assert.Contains(t, got, "| RoundTrip/spin/spsc-32B | 240 | | 300 | | | | 0 | | |\n")
+	assert.Contains(t, got, "| RoundTrip/spin/spsc-32B | 240 | | 300 | | | | 0 | | | |\n")
 }
 
 func TestInputWithoutResultsIsRefused(t *testing.T) {

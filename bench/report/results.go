@@ -4,21 +4,25 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// results are the values of all benchmarks, by name and unit, one of each run.
+// results are the values of all benchmarks.
 type results struct {
 	config map[string]string // of the configuration lines
 	names  []string          // in the order of their first run
-	values map[string]map[string][]float64
+	runs   map[string][]sample
 }
 
+// A sample is what one run of a benchmark measured, by unit.
+type sample map[string]float64
+
 func newResults() *results {
-	return &results{config: map[string]string{}, values: map[string]map[string][]float64{}}
+	return &results{config: map[string]string{}, runs: map[string][]sample{}}
 }
 
 var (
@@ -50,24 +54,66 @@ func (r *results) read(in io.Reader) error {
 // add takes the pairs of value and unit of one line.
 func (r *results) add(name string, pairs []string) error {
 	name = procs.ReplaceAllString(strings.TrimPrefix(name, "Benchmark"), "")
-	if r.values[name] == nil {
+	if r.runs[name] == nil {
 		r.names = append(r.names, name)
-		r.values[name] = map[string][]float64{}
 	}
+	run := sample{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		v, err := strconv.ParseFloat(pairs[i], 64)
 		if err != nil {
 			return err
 		}
-		unit := pairs[i+1]
-		r.values[name][unit] = append(r.values[name][unit], v)
+		run[pairs[i+1]] = v
 	}
+	r.runs[name] = append(r.runs[name], run)
 	return nil
+}
+
+// farFactor is how many times the shortest way between the cores counts as far.
+const farFactor = 1.5
+
+// settle leaves out the runs during which the cores were far apart, of every benchmark
+// that has others. It returns how many it left out, and the benchmarks that were far
+// every time.
+func (r *results) settle() (dropped int, far []string) {
+	nearest := math.Inf(1)
+	for _, runs := range r.runs {
+		for _, run := range runs {
+			if line, ok := run[lineNs]; ok {
+				nearest = min(nearest, line)
+			}
+		}
+	}
+	for _, name := range r.names {
+		all := r.runs[name]
+		near := slices.DeleteFunc(slices.Clone(all), func(run sample) bool {
+			return run[lineNs] > farFactor*nearest
+		})
+		if len(near) == 0 {
+			far = append(far, name)
+			continue
+		}
+		dropped += len(all) - len(near)
+		r.runs[name] = near
+	}
+	return dropped, far
+}
+
+// of returns the values of a unit in all runs, sorted.
+func (r *results) of(name, unit string) []float64 {
+	var values []float64
+	for _, run := range r.runs[name] {
+		if v, ok := run[unit]; ok {
+			values = append(values, v)
+		}
+	}
+	slices.Sort(values)
+	return values
 }
 
 // median returns the median of a unit over all runs; false if there is none.
 func (r *results) median(name, unit string) (float64, bool) {
-	v := slices.Sorted(slices.Values(r.values[name][unit]))
+	v := r.of(name, unit)
 	n := len(v)
 	switch {
 	case n == 0:
@@ -78,20 +124,11 @@ func (r *results) median(name, unit string) (float64, bool) {
 	return (v[n/2-1] + v[n/2]) / 2, true
 }
 
-// span returns the least and the greatest value of a unit.
-func (r *results) span(name, unit string) (low, high float64) {
-	v := r.values[name][unit]
-	if len(v) == 0 {
-		return 0, 0
-	}
-	return slices.Min(v), slices.Max(v)
-}
-
-// runs returns how often each benchmark was run, at most.
-func (r *results) runs() int {
+// count returns how often benchmarks were run, at most.
+func (r *results) count() int {
 	n := 0
-	for _, units := range r.values {
-		n = max(n, len(units["ns/op"]))
+	for _, runs := range r.runs {
+		n = max(n, len(runs))
 	}
 	return n
 }
