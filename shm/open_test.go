@@ -210,11 +210,11 @@ func TestObserverCanWriteAndHoldNothing(t *testing.T) {
 	assert.True(t, seen.ReadOnly())
 	assert.EqualValues(t, 5, seen.View().Control.State.V.Load())
 	err = seen.Guard(func() error {
-		seen.View().Control.State.V.Store(6)
+		seen.View().Slots[0] = 6 // the race detector cannot bear that of an atomic store
 		return nil
 	})
 	require.ErrorIs(t, err, shm.ErrFault, "the kernel refuses the store")
-	assert.EqualValues(t, 5, s.View().Control.State.V.Load())
+	assert.Zero(t, s.View().Slots[0])
 
 	require.ErrorIs(t, seen.Claim(0), fs.ErrPermission)
 	_, err = seen.Control(ctx, "test")
