@@ -40,35 +40,43 @@ var columns = []struct{ head, unit string }{
 	{"line there and back ns", lineNs},
 }
 
+// markdown writes one pair of tables for the runs with the cores near to each other and
+// one for those with them far apart: the two must never be compared.
 func (r *results) markdown() string {
 	var b strings.Builder
 	r.machine(&b)
-	r.ratioTable(&b)
-	r.resultTable(&b)
+	near, far := r.split()
+	if len(far.names) > 0 {
+		b.WriteString("\n### Cores near to each other\n")
+	}
+	near.tables(&b)
+	if len(far.names) > 0 {
+		b.WriteString("\n### Cores far apart\n")
+		far.tables(&b)
+	}
 	return b.String()
 }
 
-// machine says where the figures are from, and how they became one.
+// machine says where the figures are from.
 func (r *results) machine(b *strings.Builder) {
+	var parts []string
 	for _, key := range []string{"cpu", "cores", "goos", "kernel", "go", "goarch"} {
 		if v := r.config[key]; v != "" {
-			fmt.Fprintf(b, "%s: %s; ", key, v)
+			parts = append(parts, fmt.Sprintf("%s: %s", key, v))
 		}
 	}
-	fmt.Fprintf(b, "runs: %d, of which the medians.\n", r.count())
-	dropped, far := r.settle()
-	if dropped > 0 {
-		fmt.Fprintf(b, "Left out: %d runs with the cores far apart.\n", dropped)
-	}
-	if len(far) > 0 {
-		fmt.Fprintf(b, "With the cores far apart every time: %s.\n", strings.Join(far, ", "))
-	}
+	fmt.Fprintf(b, "%s.\n", strings.Join(parts, "; "))
 	for _, name := range r.names {
 		if v, ok := r.median(name, "clock-ns"); ok {
 			fmt.Fprintf(b, "Percentiles include one reading of the clock, %s ns.\n", digits(v))
 			break
 		}
 	}
+}
+
+func (r *results) tables(b *strings.Builder) {
+	r.ratioTable(b)
+	r.resultTable(b)
 }
 
 // ratioTable sets channels beside the bare means of the same run.
@@ -100,15 +108,15 @@ func (r *results) ratioTable(b *strings.Builder) {
 
 // resultTable has every benchmark and every unit that was measured.
 func (r *results) resultTable(b *strings.Builder) {
-	b.WriteString("\n| benchmark |")
-	rule := "|---|"
+	b.WriteString("\n| benchmark | runs |")
+	rule := "|---|---:|"
 	for _, c := range columns {
 		fmt.Fprintf(b, " %s |", c.head)
 		rule += "---:|"
 	}
 	b.WriteString("\n" + rule + "\n")
 	for _, name := range r.names {
-		fmt.Fprintf(b, "| %s |", name)
+		fmt.Fprintf(b, "| %s | %d |", name, len(r.runs[name]))
 		for _, c := range columns {
 			fmt.Fprintf(b, "%s |", r.cell(name, c.unit))
 		}

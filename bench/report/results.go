@@ -72,10 +72,9 @@ func (r *results) add(name string, pairs []string) error {
 // farFactor is how many times the shortest way between the cores counts as far.
 const farFactor = 1.5
 
-// settle leaves out the runs during which the cores were far apart, of every benchmark
-// that has others. It returns how many it left out, and the benchmarks that were far
-// every time.
-func (r *results) settle() (dropped int, far []string) {
+// split parts the runs with the cores near to each other from those with them far apart.
+// Runs that did not measure that are near.
+func (r *results) split() (near, far *results) {
 	nearest := math.Inf(1)
 	for _, runs := range r.runs {
 		for _, run := range runs {
@@ -84,19 +83,20 @@ func (r *results) settle() (dropped int, far []string) {
 			}
 		}
 	}
+	near, far = newResults(), newResults()
 	for _, name := range r.names {
-		all := r.runs[name]
-		near := slices.DeleteFunc(slices.Clone(all), func(run sample) bool {
-			return run[lineNs] > farFactor*nearest
-		})
-		if len(near) == 0 {
-			far = append(far, name)
-			continue
+		for _, run := range r.runs[name] {
+			part := near
+			if run[lineNs] > farFactor*nearest {
+				part = far
+			}
+			if part.runs[name] == nil {
+				part.names = append(part.names, name)
+			}
+			part.runs[name] = append(part.runs[name], run)
 		}
-		dropped += len(all) - len(near)
-		r.runs[name] = near
 	}
-	return dropped, far
+	return near, far
 }
 
 // of returns the values of a unit in all runs, sorted.
@@ -122,13 +122,4 @@ func (r *results) median(name, unit string) (float64, bool) {
 		return v[n/2], true
 	}
 	return (v[n/2-1] + v[n/2]) / 2, true
-}
-
-// count returns how often benchmarks were run, at most.
-func (r *results) count() int {
-	n := 0
-	for _, runs := range r.runs {
-		n = max(n, len(runs))
-	}
-	return n
 }
