@@ -30,7 +30,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	err := guarded(func() error { return root.ExecuteContext(ctx) })
-	if err == nil {
+	if err == nil || errors.Is(err, errReaderGone) {
 		return exitOK
 	}
 	cmd, _, ferr := root.Find(args)

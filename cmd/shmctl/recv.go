@@ -86,8 +86,6 @@ func (a *app) recv(ctx context.Context, name string, o recvOptions) error {
 	for {
 		ended, err := a.recvChannel(ctx, name, &r)
 		switch {
-		case errors.Is(err, errReaderGone):
-			return nil
 		case errors.Is(err, channel.ErrPeerDead) && o.follow:
 			a.complain("recv", err)
 		case err != nil || !ended:
