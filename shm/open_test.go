@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/internal/shmtest"
 	"shmring/shm"
 )
@@ -101,7 +102,7 @@ func TestOpenRefusesADamagedHeader(t *testing.T) {
 	good, err := os.ReadFile(s.Path())
 	require.NoError(t, err)
 	step := 1
-	if testing.Short() {
+	if testing.Short() || race.Enabled { // nothing here runs beside anything
 		step = 13
 	}
 	for i := 0; i < layout.PageSize; i += step {
