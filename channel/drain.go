@@ -121,6 +121,7 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 		return true, ch.ended(ctx, d.stuck())
 	}
 	ch.publishOwn()
+	ended := ch.ring.Ended() // before what is told: the last word is that nothing is left
 	left, err := ch.ring.Depth()
 	if err != nil {
 		return true, ch.poison(err)
@@ -129,7 +130,7 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 	living := ch.present(layout.PlaceReceiver)
 	d.tell(left, living)
 	switch {
-	case ch.ring.Ended():
+	case ended:
 		return true, nil
 	case w.State() == state.Active || w.State() == state.Recovering:
 		if !ch.repair() && ch.state.Load().State() == state.Active && !ch.ring.Sealed() {
