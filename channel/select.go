@@ -14,8 +14,8 @@ import (
 )
 
 // A Waitable is something that Wait can wait for: a Receiver (it has a message or
-// an end to report) or a Sender (it has room for a message that fits a slot, or an
-// error to report).
+// an end to report), a Sender (it has room for a message that fits a slot, or an
+// error to report), or what Event.After returns.
 type Waitable interface {
 	// ready looks, without waiting; it must be called between begin and end.
 	ready() bool
@@ -30,7 +30,7 @@ type Waitable interface {
 // maxWait is how many things one call of Wait can wait for: what the kernel takes.
 const maxWait = 128
 
-// Wait waits until one of several receivers and senders is ready and returns its
+// Wait waits until one of several receivers, senders and events is ready and returns its
 // index. If several are, the first in argument order wins: order is priority. A
 // receiver is ready when Recv would not wait, be it with a message or an error; a
 // sender when a small Send would not. The calls take their turns on each handle:
