@@ -18,3 +18,6 @@ func (ch *Channel) Control() *layout.Control { return ch.ctl }
 
 // View gives tests the memory of the segment.
 func (ch *Channel) View() *layout.View { return ch.view }
+
+// Control gives tests the words of the segment, to damage them.
+func (e *Event) Control() *layout.Control { return e.ch.ctl }
