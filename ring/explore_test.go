@@ -33,6 +33,7 @@ type actor struct {
 	known   func() uint64 // hash of its own memory, and of what it is about
 	front   func() uint64 // the commit word of the slot in front, for receivers
 	at      string        // the point where it stands
+	reads   int           // what its next step may read
 	last    uint64        // hash of what its last step could read
 	read    uint64        // hash of what it knows
 	word    *atomic.Uint32
@@ -115,6 +116,7 @@ type move struct {
 type node struct {
 	moves []move
 	taken int
+	read  uint64 // what the one that moved knew afterwards
 }
 
 // A world is one run: its memory, its actors, and what they found out.
@@ -124,6 +126,7 @@ type world struct {
 	actors []*actor
 	now    *actor // who is running
 	kills  int    // how many may still be killed
+	again  bool   // the steps were taken before: what they read is known
 	err    error
 	trace  []step
 }
@@ -197,19 +200,28 @@ func (w *world) state() uint64 {
 
 // point runs at every fault point, in the actor that is running.
 func (w *world) point(name string) {
-	a, p := w.now, points[name]
-	if a == nil || p.local {
+	a := w.now
+	if a == nil {
 		return
 	}
-	switch p.keeps {
-	case keepsAll:
-		a.read = mix(a.read, a.last)
-	case keepsLast:
-		a.read = mix(a.known(), a.last)
-	case keepsNone:
-		a.read = a.known()
+	p, listed := points[name]
+	if p.local {
+		return
 	}
-	a.at = name
+	if !listed {
+		p.reads = readsAll
+	}
+	if !w.again {
+		switch p.keeps {
+		case keepsAll:
+			a.read = mix(a.read, a.last)
+		case keepsLast:
+			a.read = mix(a.known(), a.last)
+		case keepsNone:
+			a.read = a.known()
+		}
+	}
+	a.at, a.reads = name, p.reads
 	if !a.yield(struct{}{}) {
 		panic(errCut{})
 	}
@@ -231,7 +243,7 @@ func (a *actor) awake() bool {
 // begin makes the actors ready for a run, and returns how to end it.
 func (w *world) begin() (end func()) {
 	for _, a := range w.actors {
-		a.at = "start"
+		a.at, a.reads = "start", points["start"].reads
 		a.next, a.stop = iter.Pull(func(yield func(struct{}) bool) {
 			defer func() {
 				if r := recover(); r != nil {
@@ -289,11 +301,9 @@ func (w *world) do(m move) {
 		w.v.Control.Space.Seq.Add(1)
 		return
 	}
-	p, listed := points[a.at]
-	if !listed {
-		p.reads = readsAll
+	if !w.again {
+		a.last = w.shared(a, a.reads)
 	}
-	a.last = w.shared(a, p.reads)
 	a.started = true
 	a.sliced = a.sliced || !a.awake()
 	from := a.at
@@ -302,7 +312,7 @@ func (w *world) do(m move) {
 	w.now = nil
 	a.over = !more
 	if a.over {
-		a.at, a.read = "over", a.known()
+		a.at, a.read = "over", a.known() // all that is left
 	}
 	w.trace = append(w.trace, step{a.name, from, a.at})
 }
@@ -358,8 +368,15 @@ func (e *explorer) run(path *[]node) error {
 			}
 			*path = append(*path, node{moves: moves})
 		}
-		n := (*path)[depth]
-		w.do(n.moves[n.taken])
+		n := &(*path)[depth]
+		m := n.moves[n.taken]
+		w.again = depth < len(*path)-1
+		w.do(m)
+		if a := w.actors[m.actor]; w.again {
+			a.read = n.read
+		} else {
+			n.read = a.read
+		}
 	}
 	return w.result()
 }

@@ -175,10 +175,7 @@ var stages = map[string]stage{
 	},
 	"death in the arena": {
 		params: params(4, 16, 4096), kills: 1, mortal: true, lateSeal: true,
-		plans: [][]plan{plans(send(2048)), plans(abort(2048))},
-	},
-	"takeover": {
-		params: params(2, 16, 0), plans: [][]plan{two}, kills: 1, takeover: true, lateSeal: true,
+		plans: [][]plan{plans(abort(1024), send(2048))},
 	},
 	"takeover of one that holds": {
 		params: params(4, 16, 0), plans: [][]plan{two}, kills: 1, takeover: true, hold: 1,
@@ -194,6 +191,13 @@ var moreStages = map[string]stage{
 	},
 	"two senders, two deaths": {
 		params: params(2, 16, 0), plans: [][]plan{one, one}, kills: 2, mortal: true, lateSeal: true,
+	},
+	"death in the arena beside another": {
+		params: params(4, 16, 4096), kills: 1, mortal: true, lateSeal: true,
+		plans: [][]plan{plans(send(2048)), plans(abort(2048))},
+	},
+	"takeover": {
+		params: params(2, 16, 0), plans: [][]plan{two}, kills: 1, takeover: true, lateSeal: true,
 	},
 	"two senders of two": {
 		params: params(2, 16, 0), plans: [][]plan{two, two}, lateSeal: true,

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -73,10 +74,29 @@ func (x *victim) check(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-func (x *victim) read(b []byte) {
+// inside reads all of b, and says whether it lies in one slot or in the arena.
+func (x *victim) inside(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
 	for _, c := range b {
 		x.sum += c
 	}
+	at := uintptr(unsafe.Pointer(&b[0]))
+	slots := uintptr(unsafe.Pointer(&x.v.Slots[0]))
+	if off := at - slots; off < uintptr(len(x.v.Slots)) {
+		size := uintptr(x.v.SlotSize)
+		if off%size >= uintptr(x.v.PayloadOff) && off%size+uintptr(len(b)) <= size {
+			return nil
+		}
+	}
+	if len(x.v.Arena) > 0 {
+		off := at - uintptr(unsafe.Pointer(&x.v.Arena[0]))
+		if off < uintptr(len(x.v.Arena)) && off+uintptr(len(b)) <= uintptr(len(x.v.Arena)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%d bytes at %#x, slots from %#x", len(b), at, slots)
 }
 
 // step does one call; below decides which.
@@ -90,7 +110,7 @@ func (x *victim) step(below func(n int) int) error {
 		for i := range buf {
 			buf[i] = 1
 		}
-		return x.check("reserve", err)
+		return errors.Join(x.inside(buf), x.check("reserve", err))
 	case 2:
 		return x.check("commit", x.tx.Commit(size))
 	case 3:
@@ -108,7 +128,9 @@ func (x *victim) step(below func(n int) int) error {
 			if len(it.Bytes) > layout.MaxLength {
 				return fmt.Errorf("message of %d bytes", len(it.Bytes))
 			}
-			x.read(it.Bytes)
+			if err := x.inside(it.Bytes); err != nil {
+				return err
+			}
 			x.held = append(x.held, it.Pos)
 		}
 		return x.check("next", err)

@@ -174,3 +174,31 @@ func TestPublishAndFlush(t *testing.T) {
 	require.Equal(t, uint64(5), v.Participants[2].Messages.Load())
 	require.Equal(t, uint64(40), v.Participants[2].Bytes.Load())
 }
+
+// Slots that are aborted while an earlier tail is remembered need a newer one: the ring is
+// never empty here, and their room is free all the same.
+func TestArenaOfAbortedSlotsIsFreeBeforeTheRingIsEmpty(t *testing.T) {
+	r, _ := newRing(t, params(16, 64, 4096))
+	tx, rx := r.NewProducer(2), newConsumer(t, r)
+	abort := func() {
+		_, err := tx.Reserve(1024)
+		require.NoError(t, err)
+		tx.Abort()
+	}
+	sendN(t, tx, 1, 8)
+	abort()
+	sendN(t, tx, 1, 8)
+	pos := take(t, rx, 2)
+	abort()
+	sendN(t, tx, 1, 8)
+	pos = append(pos, take(t, rx, 1)...)
+	require.True(t, rx.Release(pos[0]))
+	require.True(t, rx.Release(pos[1]))
+	rx.Publish()
+	require.Equal(t, uint64(1024), r.ArenaUsed(), "the first is free")
+	sendN(t, tx, 1, 8)
+	require.True(t, rx.Release(pos[2]))
+	rx.Publish()
+	require.Zero(t, r.ArenaUsed())
+	require.False(t, r.Drained())
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"shmring/futex"
 	"shmring/internal/layout"
 )
 
@@ -60,5 +61,23 @@ func TestSendThenReceiveReturnsTheSameBytes(t *testing.T) {
 			require.Equal(t, ErrEnd, rx.Next(&it))
 			require.Equal(t, ErrSealed, tx.Send(nil))
 		})
+	}
+}
+
+func TestEverythingThatSettlesASlotWakesTheReceiver(t *testing.T) {
+	for name, call := range map[string]func(p *Producer) error{
+		"send":   func(p *Producer) error { return p.Send(nil) },
+		"batch":  func(p *Producer) error { _, err := p.SendBatch([][]byte{{}, {}}); return err },
+		"commit": func(p *Producer) error { _, _ = p.Reserve(1); return p.Commit(0) },
+		"abort":  func(p *Producer) error { _, _ = p.Reserve(1); p.Abort(); return nil },
+	} {
+		r, v := newRing(t, params(4, 16, 0))
+		p := r.NewProducer(2)
+		require.NoError(t, call(p))
+		require.Zero(t, futex.Sample(&v.Control.Data), "%s: nobody sleeps", name)
+		futex.Announce(&v.Control.Data, 0)
+		require.NoError(t, call(p))
+		require.Equal(t, uint32(1), futex.Sample(&v.Control.Data), name)
+		require.Equal(t, uint64(1), p.Wakes())
 	}
 }

@@ -66,6 +66,17 @@ func TestDamageIsReportedAndNothingElseHappens(t *testing.T) {
 	}
 }
 
+// The run would lie within a lap of the head, and outside of the memory.
+func TestReferenceAcrossTheEndOfTheArenaIsDamage(t *testing.T) {
+	r, _ := newRing(t, params(8, 64, 4096))
+	r.Init(0, 60)
+	tx, rx := r.NewProducer(2), newConsumer(t, r)
+	sendN(t, tx, 1, 100)
+	r.cell(0).set(r.payloadOff, uint64(layout.NewReference(63, 2)))
+	var it Item
+	require.ErrorContains(t, rx.Next(&it), "across the arena's end")
+}
+
 func TestScrubMakesDamageAHoleAndKeepsTheRest(t *testing.T) {
 	for name, do := range damage {
 		r, v := newRing(t, stamped(8, 64, 4096))
@@ -90,6 +101,17 @@ func TestScrubMakesDamageAHoleAndKeepsTheRest(t *testing.T) {
 		require.Zero(t, r.ArenaUsed(), name)
 		require.NoError(t, tx.Send(make([]byte, v.MaxMessage())), name)
 	}
+}
+
+func TestScrubVerifiesChecksumsOfInlineMessages(t *testing.T) {
+	r, v := newRing(t, stamped(4, 64, 0))
+	tx, rx := r.NewProducer(2), newConsumer(t, r)
+	sendN(t, tx, 2, 8)
+	v.Slots[v.PayloadOff+3] ^= 4
+	n, err := rx.Scrub()
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Len(t, drain(t, rx, nobody), 1)
 }
 
 // A sender may be filling the slot whose word is damaged: its commit counts.

@@ -120,6 +120,26 @@ func TestSuccessorFreesTheArenaOfSlotsThatWereAborted(t *testing.T) {
 	require.NoError(t, tx.Send(make([]byte, v.MaxMessage())))
 }
 
+// The same while the ring is never empty: then only a tail that was remembered tells.
+func TestSuccessorFreesTheArenaOfAbortedSlotsBeforeItIsEmpty(t *testing.T) {
+	r, _ := newRing(t, params(4, 32, 4096))
+	tx, rx := r.NewProducer(2), newConsumer(t, r)
+	_, err := tx.Reserve(2048)
+	require.NoError(t, err)
+	tx.Abort()
+	sendN(t, tx, 2, 8)
+	take(t, rx, 1)
+	rx.Publish()
+	next := successor(t, r)
+	sendN(t, tx, 1, 8)
+	recv(t, next)
+	require.NotZero(t, r.ArenaUsed(), "an aborted slot may lie before the tail that was seen")
+	recv(t, next)
+	next.Publish()
+	require.Zero(t, r.ArenaUsed())
+	require.False(t, r.Drained())
+}
+
 func TestSuccessorRefusesHeadAndTailThatContradictEachOther(t *testing.T) {
 	for name, words := range map[string][2]uint64{ // head, tail
 		"head has a seal":            {sealBit, 0},
