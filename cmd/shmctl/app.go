@@ -54,6 +54,16 @@ func (a *app) complain(verb string, err error) {
 	_, _ = fmt.Fprintf(a.stderr, "%s: %s\n", who, text) // nowhere left to report
 }
 
+// first returns the first of several errors: the rest follow from it.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // severalErrors are failures of one call, each of its own object.
 type severalErrors []error
 

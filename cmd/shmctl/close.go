@@ -61,7 +61,7 @@ func (a *app) closeChannel(ctx context.Context, name string, o closeOptions) (er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, leave(ch)) }()
+	defer func() { err = first(err, leave(ch)) }()
 	if o.reason == "" {
 		o.reason = "closed by shmctl"
 	}

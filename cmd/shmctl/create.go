@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -41,7 +40,7 @@ with the last of those who attach to it from now on, unless messages are unread.
 			if ephemeral {
 				return err // not detached: an ephemeral channel would go with us
 			}
-			return errors.Join(err, ch.Close())
+			return first(err, ch.Close())
 		},
 	}
 	flags := cmd.Flags()

@@ -111,15 +111,15 @@ func (a *app) recvChannel(ctx context.Context, name string, r *receiving) (ended
 	r.rx, err = ch.Receiver(tctx)
 	cancel()
 	if err != nil {
-		return false, errors.Join(err, leave(ch))
+		return false, first(err, leave(ch))
 	}
 	err = r.run(ctx)
 	if errors.Is(err, io.EOF) {
-		return true, errors.Join(r.rx.Close(), finish(ctx, ch), ch.Close())
+		return true, first(r.rx.Close(), finish(ctx, ch), ch.Close())
 	}
 	// Messages that were not written are held until this process ends: that leaves them
 	// to the next receiver.
-	return false, errors.Join(err, r.rx.Close(), leave(ch))
+	return false, first(err, r.rx.Close(), leave(ch))
 }
 
 // finishTime bounds the last steps of a channel that is at its end.

@@ -98,7 +98,7 @@ func (a *app) send(ctx context.Context, name string, texts []string, o sendOptio
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, leave(ch)) }()
+	defer func() { err = first(err, leave(ch)) }()
 	s := sending{ch: ch, timeout: o.timeout}
 	tctx, cancel := s.within(ctx)
 	s.tx, err = ch.Sender(tctx)
@@ -107,9 +107,7 @@ func (a *app) send(ctx context.Context, name string, texts []string, o sendOptio
 		return err
 	}
 	err = a.sendFrom(ctx, p, &s, texts, o)
-	if cerr := s.tx.Close(); err == nil {
-		err = cerr
-	}
+	err = first(err, s.tx.Close())
 	if err == nil && o.seal {
 		err = ch.Seal("end of input")
 	}
