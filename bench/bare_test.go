@@ -146,7 +146,7 @@ func bareWords(peer string, trip func(w *words, n uint64) error) func(*run) {
 		w := wordsIn(mem)
 		r.peer(job{Kind: peer}, f)
 		there := func(n uint64) error { return trip(w, n) }
-		r.exchange(roundTripWarm, each(there), w.syscalls, newTripTimes(r, there))
+		r.exchange(r.warmTrips(), each(there), w.syscalls, newTripTimes(r, there))
 		r.end()
 	}
 }
@@ -205,7 +205,7 @@ func bareFD(open func() (fds, error)) func(*run) {
 			}
 			return nil
 		}
-		r.exchange(roundTripWarm, each(trip), func() uint64 { return calls }, newTripTimes(r, trip))
+		r.exchange(r.warmTrips(), each(trip), func() uint64 { return calls }, newTripTimes(r, trip))
 		r.end()
 	}
 }

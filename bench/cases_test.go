@@ -18,7 +18,7 @@ func (g group) benchmark(b *testing.B) {
 			b.ReportAllocs()
 			c.body(&run{
 				TB: b, n: uint64(b.N), start: b.ResetTimer, stop: b.StopTimer,
-				metric: b.ReportMetric, bytes: b.SetBytes,
+				metric: b.ReportMetric, bytes: b.SetBytes, wantLine: true,
 			})
 		})
 	}

@@ -134,9 +134,10 @@ type run struct {
 	start, stop func()
 	metric      func(v float64, unit string)
 	bytes       func(perMessage int64)
+	wantLine    bool // measure the way between the cores
 
 	peers []*shmtest.Child
-	line  *words // shared with the first peer; nil on one core
+	line  *words // shared with the first peer; nil if not wanted or on one core
 }
 
 // begin gives the run a directory of segments and a watchdog.
@@ -170,7 +171,7 @@ func (r *run) needTwoCores() {
 func (r *run) peer(j job, files ...*os.File) {
 	r.Helper()
 	j.Core = core(1 + len(r.peers))
-	if len(r.peers) == 0 && j.Core != anyCore {
+	if r.wantLine && len(r.peers) == 0 && j.Core != anyCore {
 		mem, f := r.shared(wordsBytes)
 		r.line, j.LineFD = wordsIn(mem), firstFD+len(files)
 		files = append(files, f)

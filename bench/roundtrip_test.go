@@ -11,8 +11,6 @@ import (
 // spinAlways is longer than any wait while both sides are there.
 const spinAlways = time.Second
 
-const roundTripWarm = 2000
-
 func BenchmarkRoundTrip(b *testing.B) { roundTrips.benchmark(b) }
 
 var roundTrips = group{
@@ -21,6 +19,9 @@ var roundTrips = group{
 	{name: "adaptive/spsc-32B", body: roundTrip(channel.SPSC, 0)},
 	{name: "park/spsc-32B", body: roundTrip(channel.SPSC, -1)},
 }
+
+// warmTrips is how many round trips are made before the clock starts.
+func (r *run) warmTrips() uint64 { return min(1000, r.n) }
 
 // roundTrip sends a message by one channel and receives it back by another.
 func roundTrip(kind channel.Kind, spin time.Duration) func(*run) {
@@ -53,7 +54,7 @@ func roundTrip(kind channel.Kind, spin time.Duration) func(*run) {
 			m.Release()
 			return nil
 		}
-		r.exchange(roundTripWarm, each(trip), sleepsAndWakes(ping, pong), newTripTimes(r, trip))
+		r.exchange(r.warmTrips(), each(trip), sleepsAndWakes(ping, pong), newTripTimes(r, trip))
 		r.end()
 	}
 }
