@@ -142,12 +142,15 @@ func (ch *Channel) Close() error {
 	if ch.stopNotify != nil {
 		ch.stopNotify()
 	}
+	// All at once: a call may have the turn of one handle and wait for that of another.
+	var closing sync.WaitGroup
 	for _, tx := range txs {
-		_ = tx.Close() // closed by its owner meanwhile: fine
+		closing.Go(func() { _ = tx.Close() }) // closed by its owner meanwhile: fine
 	}
 	if rx != nil {
 		_ = rx.Close() // likewise
 	}
+	closing.Wait()
 	if !ch.seg.ReadOnly() {
 		ch.try(ch.state.WakeAll) // drains and watchers of ours see closed
 	}

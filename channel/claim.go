@@ -108,14 +108,10 @@ func (ch *Channel) settle(place int) {
 		// Whatever it was given lies before this tail: it may come again.
 		ch.ctl.Totals.Redeliver.Store(ch.ctl.Tail.V.Load() | 1<<63)
 	}
-	now := time.Now().UnixNano()
-	row.DeadPID.Store(row.Who.PID.Load())
-	row.DeadRole.Store(uint32(role))
-	row.DeadNs.Store(now)
-	fault.Point("channel.settle.row")
-	row.Dead.Store(number) // sync: death
-	fault.Point("channel.settle.dead")
-	ch.logDeath(row, number, now)
+	// A receiver that had closed, with messages in hand, had left before it died.
+	if place != layout.PlaceReceiver || row.Closing.Load() == 0 {
+		ch.recordDeath(row, role, number)
+	}
 	ch.foldCounters(row)
 	row.Intent.Store(0) // sync: intent
 	fault.Point("channel.settle.intent")
@@ -124,6 +120,18 @@ func (ch *Channel) settle(place int) {
 	}
 	fault.Point("channel.settle.bits")
 	row.Claim.Store(0) // sync: claim
+}
+
+// recordDeath keeps a death in the place's own row and in the log.
+func (ch *Channel) recordDeath(row *layout.Participant, role layout.Role, number uint64) {
+	now := time.Now().UnixNano()
+	row.DeadPID.Store(row.Who.PID.Load())
+	row.DeadRole.Store(uint32(role))
+	row.DeadNs.Store(now)
+	fault.Point("channel.settle.row")
+	row.Dead.Store(number) // sync: death
+	fault.Point("channel.settle.dead")
+	ch.logDeath(row, number, now)
 }
 
 // logDeath writes the log of deaths; the row is chosen by the claim number, so that

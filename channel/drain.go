@@ -9,6 +9,7 @@ import (
 	"shmring/futex"
 	"shmring/internal/fault"
 	"shmring/internal/layout"
+	"shmring/ring"
 	"shmring/state"
 )
 
@@ -31,6 +32,9 @@ func (ch *Channel) Drain(ctx context.Context, progress func(Progress)) error {
 		return ch.closedError("drain")
 	}
 	defer ch.leave()
+	if ctx.Err() != nil {
+		return ch.fail("drain", ch.ended(ctx, ""))
+	}
 	seal := func() error { return ch.sealLocked("drain") }
 	if err := ch.withLock(ctx, "drain", seal); err != nil {
 		return err
@@ -40,30 +44,33 @@ func (ch *Channel) Drain(ctx context.Context, progress func(Progress)) error {
 
 // awaitEmpty waits for published head = tail of a sealed ring. With patient it waits
 // for a receiver to come even if none lives.
-func (ch *Channel) awaitEmpty(ctx context.Context, progress func(Progress), patient bool) error {
+func (ch *Channel) awaitEmpty(
+	ctx context.Context, progress func(Progress), patient bool,
+) (err error) {
 	d := drainer{ch: ch, progress: progress, began: time.Now(), patient: patient}
 	place, err := ch.claimFree(ch.placesFor(layout.RoleController), layout.RoleController)
 	d.place, d.seated = place, err == nil
 	if err != nil && !errors.Is(err, ErrBusy) {
 		return err
 	}
-	stop := ch.wakeOnCancel(ctx, ch.spaceEvent)
-	err = ch.guard(func() error {
+	// All of this ends also if progress panics or ends the goroutine.
+	if d.seated {
+		ch.try(func() { ch.space.Enter(place) })
+		defer func() {
+			ch.try(func() { ch.space.Leave(place) })
+			if uerr := ch.unclaim(place); err == nil {
+				err = uerr
+			}
+		}()
+	}
+	defer ch.wakeOnCancel(ctx, ch.spaceEvent)()
+	return ch.guard(func() error {
 		if d.seated {
-			ch.space.Enter(place)
 			ch.view.Participants[place].WaitNs.Store(nowNs())
 			ch.view.Participants[place].WaitFor.Store(layout.WaitDrain)
 		}
 		return d.run(ctx)
 	})
-	stop()
-	if d.seated {
-		ch.try(func() { ch.space.Leave(place) })
-		if uerr := ch.unclaim(place); err == nil {
-			err = uerr
-		}
-	}
-	return err
 }
 
 // A drainer is one running wait for the end of a sealed ring.
@@ -142,9 +149,30 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 	case ch.orphaned.Load():
 		return true, ErrOrphaned
 	case !living && !d.patient:
-		return true, ch.noReceiver(left)
+		if n, err := ch.ring.Unread(); n > 0 || err != nil || !ch.passAborted() {
+			return true, ch.noReceiver(left)
+		}
+		return ch.ring.Drained(), nil
 	}
 	return false, nil
+}
+
+// passAborted moves the head over slots that hold no message, where no receiver is there
+// to do it. It reports whether it got to the end.
+func (ch *Channel) passAborted() bool {
+	err := ch.asReceiver(func(cons *ring.Consumer) error {
+		var it ring.Item
+		for {
+			err := cons.Next(&it)
+			if err != ring.ErrHole { //nolint:errorlint // the ring returns its sentinels bare
+				return err // a message is left unreleased, for a receiver
+			}
+			if owner, err := cons.Skip(ch.alive); owner >= 0 || err != nil {
+				return ErrBusy
+			}
+		}
+	})
+	return errors.Is(err, ring.ErrEnd)
 }
 
 // noReceiver is the error of a drain that nobody is there to do.

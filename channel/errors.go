@@ -128,7 +128,8 @@ func (e *DiscardedError) Unwrap() error { return ErrClosed }
 // waitError is the end of a context while a call waited: it wraps the cause and
 // says who is stuck.
 type waitError struct {
-	cause error
+	cause error // as the context's owner gave it
+	end   error // Canceled or DeadlineExceeded
 	stuck string
 }
 
@@ -139,9 +140,9 @@ func (e *waitError) Error() string {
 	return e.cause.Error() + ": " + e.stuck
 }
 
-func (e *waitError) Unwrap() error { return e.cause }
+func (e *waitError) Unwrap() []error { return []error{e.cause, e.end} }
 
-func (e *waitError) Timeout() bool { return errors.Is(e.cause, context.DeadlineExceeded) }
+func (e *waitError) Timeout() bool { return errors.Is(e.end, context.DeadlineExceeded) }
 
 // fail wraps err for op; nil stays nil, and what is wrapped already stays as it is.
 func (ch *Channel) fail(op string, err error) error {

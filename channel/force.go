@@ -36,8 +36,7 @@ func (ch *Channel) discardRest(take func([]byte)) {
 			break // the end, a living owner's hole, or damage: count the rest
 		}
 		take(it.Bytes)
-		cons.Release(it.Pos)
-		taken++
+		taken++ // not released: if we die the head has not moved, and a successor repeats all
 	}
 	cons.Discard(taken)
 }

@@ -32,9 +32,7 @@ func (g *gate) enter(ctx context.Context) error {
 
 // tryEnter is enter that never waits: ErrBusy if another call has the turn.
 func (g *gate) tryEnter() error {
-	if !g.mu.TryLock() {
-		return ErrBusy
-	}
+	g.mu.Lock() // held for the length of a ring operation at most, never across a sleep
 	var err error
 	switch {
 	case g.closed:
@@ -64,9 +62,13 @@ func (g *gate) enterSlow(ctx context.Context) error {
 		g.mu.Lock()
 		if g.forget(ticket) {
 			g.mu.Unlock()
-			return &waitError{cause: context.Cause(ctx), stuck: "waiting for a turn on this handle"}
+			return &waitError{
+				cause: context.Cause(ctx), end: ctx.Err(),
+				stuck: "waiting for a turn on this handle",
+			}
 		}
-		err = &waitError{cause: context.Cause(ctx)} // given the turn just now: pass it on
+		// Given the turn just now: pass it on.
+		err = &waitError{cause: context.Cause(ctx), end: ctx.Err()}
 	}
 	g.running = false
 	if err == nil && g.closed {

@@ -136,7 +136,8 @@ func (l Lease) end(op string, f func(*ring.Producer) error) error {
 		return openError(op, tx.ch.name, err)
 	}
 	tx.held = false
-	last := tx.gate.closed && !tx.gone
+	// Beside a running call, Close waits for that call and then gives the place back.
+	last := tx.gate.closed && !tx.gate.running && !tx.gone
 	if last {
 		tx.gone = true
 	}

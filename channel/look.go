@@ -25,6 +25,9 @@ func (ch *Channel) look(repeat bool) {
 	if ch.seg.ReadOnly() {
 		return
 	}
+	if ch.noInotify.Load() {
+		ch.checkOrphaned() // nobody tells
+	}
 	err := ch.seg.Guard(func() error {
 		if ch.settleDead() > 0 || !repeat {
 			ch.membershipChanged()

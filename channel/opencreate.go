@@ -53,7 +53,8 @@ func openOnceOr(ctx context.Context, name string, o Options, why *string) (*Chan
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", shm.ErrLayout, err)
 	}
-	seg, err := shm.Open(ctx, shm.OpenOptions{Dir: o.Dir, Name: name, AllowUIDs: o.AllowUIDs})
+	seg, release, err := shm.OpenControlled(ctx,
+		shm.OpenOptions{Dir: o.Dir, Name: name, AllowUIDs: o.AllowUIDs}, "open or create")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		ch, err := create(ctx, name, o)
@@ -70,18 +71,20 @@ func openOnceOr(ctx context.Context, name string, o Options, why *string) (*Chan
 	case err != nil:
 		return nil, err
 	}
-	return adopt(ctx, seg, p, o, why)
+	return adopt(ctx, seg, release, p, o, why)
 }
 
 // adopt decides what becomes of an existing segment, under its control lock.
 func adopt(
-	ctx context.Context, seg *shm.Segment, p layout.Params, o Options, why *string,
+	ctx context.Context, seg *shm.Segment, release func(), p layout.Params, o Options, why *string,
 ) (*Channel, error) {
 	ch, err := newChannel(seg, o.OpenOptions)
 	if err != nil {
+		release()
 		return nil, errors.Join(err, leaveSegment(ctx, seg, keepFile))
 	}
-	verdict, err := ch.judge(ctx, p)
+	verdict, err := ch.judge(p)
+	release()
 	if err == nil && verdict == "" {
 		ch.start()
 		return ch, nil
@@ -99,12 +102,7 @@ func adopt(
 }
 
 // judge returns "" if the segment is to be used, or why it was unlinked.
-func (ch *Channel) judge(ctx context.Context, want layout.Params) (string, error) {
-	release, err := ch.seg.Control(ctx, "open or create")
-	if err != nil {
-		return "", err
-	}
-	defer release()
+func (ch *Channel) judge(want layout.Params) (string, error) {
 	alone, err := ch.seg.TryExclusive()
 	if err != nil {
 		return "", err
@@ -145,7 +143,7 @@ func (ch *Channel) verdict(alone bool, want layout.Params) (string, error) {
 	case w.State() == state.Active && other == nil:
 		return "", nil
 	case w.State() == state.Active && unread > 0:
-		return "", fmt.Errorf("%w; %d messages are unread: receive them or remove it",
+		return "", fmt.Errorf("%w; messages are unread (%d): receive them or remove it",
 			other, unread)
 	case w.State() == state.Active:
 		return other.Error(), nil

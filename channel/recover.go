@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"shmring/futex"
 	"shmring/internal/layout"
 	"shmring/ring"
 	"shmring/state"
@@ -21,8 +23,14 @@ import (
 // remove it. ErrState: the channel is closed or closing.
 func (ch *Channel) Recover(ctx context.Context) error {
 	return ch.withLock(ctx, "recover", func() error {
-		ch.settleDead()
+		if ch.settleDead() > 0 {
+			ch.membershipChanged() // nobody finds them once more
+		}
 		w := ch.state.Load()
+		if !w.Valid() {
+			return fmt.Errorf("%w: state word %#x; it cannot be repaired: remove the channel",
+				ErrCorrupt, uint32(w))
+		}
 		if w.State() == state.Closed || w.State() == state.Error && w.Final() {
 			return fmt.Errorf("%w: %s cannot be recovered; create the channel anew",
 				ErrState, w.State())
@@ -63,19 +71,48 @@ func (ch *Channel) scrub() error {
 			return ch.scrubBy(rx.cons)
 		}
 	}
-	err := ch.claim(layout.PlaceReceiver, layout.RoleController)
+	err := ch.asReceiver(ch.scrubBy)
 	if errors.Is(err, ErrBusy) {
 		return fmt.Errorf("%w: let the receiver, %s, call Recover, or end it first",
 			ErrBusy, ch.who(layout.PlaceReceiver))
 	}
-	if err != nil {
+	return err
+}
+
+// asReceiver runs f in the receiver's place for a controller, if nobody has it. The
+// death of a receiver that is on record there stays on record.
+func (ch *Channel) asReceiver(f func(*ring.Consumer) error) error {
+	if err := ch.claimSettled(layout.PlaceReceiver, layout.RoleController); err != nil {
 		return err
 	}
 	cons, err := ch.ring.NewConsumer(0)
 	if err == nil {
-		err = ch.scrubBy(cons)
+		err = f(cons)
 	}
-	return errors.Join(err, ch.unclaim(layout.PlaceReceiver))
+	if _, bad := corruption(err); bad {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	row := &ch.view.Participants[layout.PlaceReceiver]
+	dead := row.Dead.Load() // sync: death
+	err = errors.Join(err, ch.unclaim(layout.PlaceReceiver))
+	row.Dead.CompareAndSwap(0, dead) // sync: death
+	return err
+}
+
+// claimSettled is claim that gives somebody who is just settling the place time to end.
+func (ch *Channel) claimSettled(place int, role layout.Role) error {
+	until := futex.After(settleGrace)
+	for {
+		seq := futex.Sample(ch.stateEvent) // sync: seq
+		err := ch.claim(place, role)
+		if !errors.Is(err, ErrBusy) || until.Passed() {
+			return err
+		}
+		slice := futex.After(time.Millisecond).Earlier(until)
+		if err := ch.sleepState(seq, slice); err != nil && !errors.Is(err, futex.ErrTimeout) {
+			return err
+		}
+	}
 }
 
 func (ch *Channel) scrubBy(cons *ring.Consumer) error {

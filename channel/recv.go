@@ -62,6 +62,9 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 	err := rx.ch.guardData(func() error {
 		dst = append(dst, m.buf...)
 		rx.cons.Spend(m.pos)
+		if rx.shown != 0 && rx.cons.Held() == 0 {
+			rx.showHeld(0)
+		}
 		return nil
 	})
 	return dst, rx.ch.fail("recv", err)

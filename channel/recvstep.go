@@ -38,7 +38,7 @@ func (rx *Receiver) stepBare(scan bool) error {
 		// word is still this one, else the seal may have been taken back in between.
 		w := rx.ch.state.Load()
 		if w.Forced() {
-			return rx.forced()
+			return rx.forced(w)
 		}
 		err := rx.next()
 		switch err {
@@ -115,6 +115,9 @@ func (rx *Receiver) deadSender() *layout.Participant {
 		if number == 0 || layout.Role(row.DeadRole.Load()) != layout.RoleSender {
 			continue
 		}
+		if row.Claim.Load() == number { // sync: claim
+			continue // not settled to the end: whoever does that records it once more
+		}
 		if oldest == nil || number < lowest {
 			oldest, lowest = row, number
 		}
@@ -160,7 +163,10 @@ func (rx *Receiver) sealedAndEmpty(w state.Word) error {
 
 // forced ends the receiver after a forced close: it counts what it did not hand out
 // and says so.
-func (rx *Receiver) forced() error {
+func (rx *Receiver) forced(w state.Word) error {
+	if !w.Valid() { // damage is no order to throw messages away
+		return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
+	}
 	n := rx.cons.Discard(0)
 	rx.cons.Flush()
 	rx.final = &DiscardedError{N: n, Reason: rx.ch.state.Reason()}

@@ -40,10 +40,13 @@ func (ch *Channel) claimGuarded(claim func() (int, error)) (place int, err error
 	return place, err
 }
 
-// settling reports whether one of the places is held without a claim number.
+// settling reports whether one of the places is held without a claim number, or with
+// that of somebody whose death is on record: whoever holds it is settling it.
 func (ch *Channel) settling(places []int) bool {
 	for _, p := range places {
-		if ch.view.Participants[p].Claim.Load() == 0 { // sync: claim
+		row := &ch.view.Participants[p]
+		number := row.Claim.Load()                    // sync: claim
+		if number == 0 || row.Dead.Load() == number { // sync: death
 			return true
 		}
 	}
@@ -54,13 +57,14 @@ func (ch *Channel) settling(places []int) bool {
 func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error) {
 	stop := ch.wakeOnCancel(ctx, ch.stateEvent)
 	defer stop()
+	held := "waiting for the role of " + role.String()
 	for {
 		seq := futex.Sample(ch.stateEvent) // sync: seq
 		switch {
 		case ch.isClosed():
 			return 0, ErrClosed
 		case ctx.Err() != nil:
-			return 0, ch.ended(ctx, "waiting for the role of "+role.String())
+			return 0, ch.ended(ctx, held)
 		case ch.orphaned.Load():
 			return 0, ErrOrphaned
 		}
@@ -68,14 +72,15 @@ func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error)
 		if err == nil || !errors.Is(err, ErrBusy) {
 			return place, err
 		}
-		until := ch.slice(ctx, longSlice)
-		if err := ch.sleepState(seq, until); errors.Is(err, futex.ErrTimeout) {
-			if deadlinePassed(ctx) {
-				return 0, ch.deadline(ctx, err.Error())
-			}
-			ch.look(true)
-		} else if err != nil {
+		held = err.Error()
+		err = ch.sleepState(seq, ch.slice(ctx, longSlice))
+		switch {
+		case err != nil && !errors.Is(err, futex.ErrTimeout):
 			return 0, err
+		case deadlinePassed(ctx):
+			return 0, ch.deadline(ctx, held)
+		case err != nil:
+			ch.look(true)
 		}
 	}
 }

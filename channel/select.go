@@ -210,6 +210,9 @@ func (tx *Sender) ready() bool {
 	if tx.gate.closed {
 		return true
 	}
+	if tx.held || tx.ch.orphaned.Load() { // Send would say so at once
+		return true
+	}
 	err := tx.prod.Room(0)
 	return !errors.Is(err, ring.ErrFull) || tx.peerDead() != nil
 }

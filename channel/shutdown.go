@@ -80,11 +80,18 @@ func (ch *Channel) shutdown(ctx context.Context, o ShutdownOptions, r *Report) e
 	if o.Reason == "" {
 		o.Reason = "shutdown"
 	}
+	if err := ctx.Err(); err != nil &&
+		(o.AtDeadline == Leave || !errors.Is(err, context.DeadlineExceeded)) {
+		return ch.ended(ctx, "")
+	}
 	begin := func() error { return ch.beginLocked(o.Reason) }
-	if err := ch.withLock(ctx, "shutdown", begin); err != nil {
+	if err := ch.withLock(graceful(ctx), "shutdown", begin); err != nil {
 		return err
 	}
 	fault.Point("channel.shutdown.sealed")
+	if w := ch.state.Load(); w.Forced() && w.State() != state.Closed {
+		return ch.force(ctx, o, r) // somebody began that and may have died before the count
+	}
 	err := ch.drainBefore(ctx, o, r)
 	switch {
 	case err == nil:
@@ -260,8 +267,7 @@ func (ch *Channel) awaitAnswer(ctx context.Context, o ShutdownOptions) error {
 	for {
 		place, err := ch.tryClaimRole(layout.RoleReceiver)
 		if err == nil {
-			err := ch.guard(func() error { ch.discardRest(o.Discarded); return nil })
-			return errors.Join(err, ch.unclaim(place))
+			return ch.discardAt(place, o.Discarded)
 		}
 		if !errors.Is(err, ErrBusy) {
 			return err
@@ -274,4 +280,11 @@ func (ch *Channel) awaitAnswer(ctx context.Context, o ShutdownOptions) error {
 			return err
 		}
 	}
+}
+
+// discardAt takes what is left and gives the receiver's place back, also if the user's
+// function panics.
+func (ch *Channel) discardAt(place int, take func([]byte)) (err error) {
+	defer func() { err = errors.Join(err, ch.unclaim(place)) }()
+	return ch.guard(func() error { ch.discardRest(take); return nil })
 }

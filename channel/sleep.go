@@ -8,6 +8,9 @@ import (
 	"shmring/internal/layout"
 )
 
+// noticeTime is how long a context may take to notice its own deadline.
+const noticeTime = 5 * time.Millisecond
+
 // How long one sleep lasts before another look, with nothing to wake it.
 const (
 	longSlice     = 2 * time.Second        // nothing reserved in front
@@ -46,16 +49,21 @@ func deadlinePassed(ctx context.Context) bool {
 
 // ended is the error of a context that ended while the call waited.
 func (ch *Channel) ended(ctx context.Context, stuck string) error {
-	return &waitError{cause: context.Cause(ctx), stuck: stuck}
+	return &waitError{cause: context.Cause(ctx), end: ctx.Err(), stuck: stuck}
 }
 
 // deadline is ended for a deadline that the context may not have noticed yet.
 func (ch *Channel) deadline(ctx context.Context, stuck string) error {
-	cause := context.Cause(ctx)
-	if cause == nil {
-		cause = context.DeadlineExceeded
+	if ctx.Done() != nil { // the context's own timer is a moment behind
+		select {
+		case <-ctx.Done():
+			return ch.ended(ctx, stuck)
+		case <-time.After(noticeTime):
+		}
 	}
-	return &waitError{cause: cause, stuck: stuck}
+	return &waitError{
+		cause: context.DeadlineExceeded, end: context.DeadlineExceeded, stuck: stuck,
+	}
 }
 
 // expired is for a sleep whose slice is over: nil, unless that was the context's deadline.

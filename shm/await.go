@@ -69,6 +69,9 @@ func awaitEvents(ctx context.Context, f *os.File, path string) error {
 
 func awaitSlices(ctx context.Context, path string) error {
 	for {
+		if _, err := os.Stat(filepath.Dir(path)); err != nil {
+			return fmt.Errorf("wait for %s: %w", path, err)
+		}
 		if there, err := exists(path); there || err != nil {
 			return err
 		}

@@ -33,42 +33,68 @@ func Open(ctx context.Context, o OpenOptions) (*Segment, error) {
 	if err := CheckName(o.Name); err != nil {
 		return nil, err
 	}
+	s, _, err := open(ctx, o, "")
+	return s, err
+}
+
+// OpenControlled is Open that takes the control lock for op first, and attaches only
+// under it. Of several who come at once to a segment that nobody uses, the first finds
+// it alone and may replace it, and the others are not in its way. The caller must call
+// release, once.
+func OpenControlled(
+	ctx context.Context, o OpenOptions, op string,
+) (s *Segment, release func(), err error) {
+	if err := CheckName(o.Name); err != nil {
+		return nil, nil, err
+	}
+	return open(ctx, o, op)
+}
+
+func open(ctx context.Context, o OpenOptions, op string) (*Segment, func(), error) {
 	path := pathOf(o.Dir, o.Name)
 	for {
-		s, err := openOnce(ctx, path, o)
+		s, release, err := openOnce(ctx, path, o, op)
 		if err != nil || s != nil {
-			return s, err
+			return s, release, err
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		}
 	}
 }
 
 // openOnce returns neither a segment nor an error if the name changed hands while it
 // looked.
-func openOnce(ctx context.Context, path string, o OpenOptions) (*Segment, error) {
+func openOnce(
+	ctx context.Context, path string, o OpenOptions, op string,
+) (*Segment, func(), error) {
 	f, err := openPath(path, o.ReadOnly)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s, err := inspect(f, path, o, linked)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, nil, errors.Join(err, f.Close())
 	}
 	if o.ReadOnly {
-		return s, nil
+		return s, nil, nil
+	}
+	var release func()
+	if op != "" {
+		if release, err = s.Control(ctx, op); err != nil {
+			return nil, nil, errors.Join(err, s.Close())
+		}
 	}
 	if err := s.lockShared(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, nil, errors.Join(err, s.Close())
 	}
 	fault.Point("shm.open.locked")
 	// Before the lock the segment may have been unlinked by its last holder.
 	still, err := s.Linked()
 	if err != nil || !still {
-		return nil, errors.Join(err, s.Close())
+		return nil, nil, errors.Join(err, s.Close())
 	}
-	return s, nil
+	return s, release, nil
 }
 
 // openPath opens what must be a regular file, without waiting for a FIFO's writer

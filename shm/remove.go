@@ -159,7 +159,7 @@ func (o RemoveOptions) allow(f *os.File, path string) error {
 		return fmt.Errorf("count what is unread in %s: %w; only a forced remove deletes it",
 			path, err)
 	case unread > 0:
-		return fmt.Errorf("%s is %w: %d messages are unread: receive them, or force the remove",
+		return fmt.Errorf("%s is %w: messages are unread (%d): receive them, or force the remove",
 			path, ErrBusy, unread)
 	}
 	return nil

@@ -60,7 +60,7 @@ func TestRemoveAsksWhatIsUnread(t *testing.T) {
 	}
 	err := shm.Remove(t.Context(), "", "a", count(3, nil))
 	require.ErrorIs(t, err, shm.ErrBusy)
-	require.ErrorContains(t, err, "3 messages are unread")
+	require.ErrorContains(t, err, "messages are unread (3)")
 	require.ErrorIs(t, shm.Remove(t.Context(), "", "a", count(0, cause)), cause)
 	require.FileExists(t, s.Path())
 	forced := count(3, nil)
