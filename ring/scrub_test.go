@@ -154,6 +154,19 @@ func TestScrubOfAHealthyRingFindsNothing(t *testing.T) {
 	}
 }
 
+// The next position is within a lap of this tail; what is held before it is not.
+func TestTailBeyondTheLapOfWhatIsHeldIsImpossible(t *testing.T) {
+	r, _ := newRing(t, params(4, 64, 0))
+	tx, rx := r.NewProducer(2), newConsumer(t, r)
+	sendN(t, tx, 2, 8)
+	take(t, rx, 2)
+	r.tail.Store(r.pack(5, 0))
+	var it Item
+	require.ErrorIs(t, rx.Next(&it), ErrCorrupt)
+	_, err := rx.Skip(nobody)
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
 func TestScrubAndEverythingElseRefuseAnImpossibleTail(t *testing.T) {
 	r, _ := newRing(t, params(4, 64, 4096))
 	tx, rx := r.NewProducer(2), newConsumer(t, r)
