@@ -2,13 +2,7 @@
 
 package ring
 
-import "sync/atomic"
-
-// Atomic twins of the stores of plain_unsafe.go, for processors that may reorder stores, and
-// for the race detector.
-
+// commitLater stores the commit word of a later slot of a batch, before the first one of
+// that batch is stored. It is atomic where the processor may reorder stores, and where the
+// race detector looks.
 func (s cell) commitLater(w uint64) { s.commit().Store(w) } // sync: commit
-
-func showIntent(p *atomic.Uint64, w uint64) { p.Store(w) } // sync: intent
-
-func clearIntent(p *atomic.Uint64) { p.Store(0) } // sync: intent

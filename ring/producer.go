@@ -93,7 +93,7 @@ func (p *Producer) sendLong(b []byte) error {
 func (p *Producer) publish(s cell, w layout.Commit) {
 	s.commit().Store(uint64(w)) // sync: commit
 	fault.Point("ring.commit.stored")
-	clearIntent(p.intent)
+	p.intent.Store(0) // sync: intent
 	fault.Point("ring.commit.cleared")
 	p.wake()
 }
