@@ -71,7 +71,7 @@ func ExampleSpinner() {
 			fmt.Println("came while spinning")
 			return
 		}
-		futex.Pause(futex.Round)
+		futex.Round()
 	}
 	spinner.Miss()
 	fmt.Println("to be parked") // on one processor at once

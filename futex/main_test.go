@@ -64,6 +64,10 @@ func mapFile(path string) (*layout.View, []byte, error) {
 	return v, mem, err
 }
 
+// takeAway makes memory as good as unmapped. Its addresses stay taken, or the next mapping
+// of anybody in this process could lie there, and it could be slept on again.
+func takeAway(mem []byte) error { return unix.Mprotect(mem, unix.PROT_NONE) }
+
 // sharedFile returns the control words of a file that other processes can map, too.
 func sharedFile(t *testing.T) (*layout.Control, string) {
 	t.Helper()

@@ -305,15 +305,16 @@ func TestParkOnMemoryThatIsGoneIsAnError(t *testing.T) {
 		gone := &v.Control.Data.Seq
 		require.NoError(t, os.Truncate(path, 0))
 		require.ErrorIs(t, Park(gone, 0, After(time.Hour)), unix.EFAULT)
-		require.NoError(t, unix.Munmap(mem))
+		require.NoError(t, takeAway(mem))
 		require.ErrorIs(t, Park(gone, 0, Never), unix.EFAULT)
+		require.NoError(t, unix.Munmap(mem))
 	})
 }
 
 func TestMemoryThatGoesUnderASharedSleepEndsNobodyElses(t *testing.T) {
 	for name, take := range map[string]func(path string, mem []byte) error{
 		"truncated": func(path string, _ []byte) error { return os.Truncate(path, 0) },
-		"unmapped":  func(_ string, mem []byte) error { return unix.Munmap(mem) },
+		"unmapped":  func(_ string, mem []byte) error { return takeAway(mem) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			watchdog(t)
@@ -339,9 +340,7 @@ func TestMemoryThatGoesUnderASharedSleepEndsNobodyElses(t *testing.T) {
 				bump(good[i].W)
 				require.NoError(t, <-done)
 			}
-			if name == "truncated" {
-				require.NoError(t, unix.Munmap(mem))
-			}
+			require.NoError(t, unix.Munmap(mem))
 		})
 	}
 }

@@ -215,7 +215,8 @@ func TestWaitOnMemoryThatIsGoneIsAnError(t *testing.T) {
 		require.NotErrorIs(t, err, ErrTimeout)
 		assert.Zero(t, WakeAll(w))
 	}
-	require.NoError(t, unix.Munmap(mem))
+	require.NoError(t, takeAway(mem))
 	require.ErrorIs(t, Wait(gone, 0, After(time.Hour)), unix.EFAULT)
 	assert.Zero(t, WakeAll(gone))
+	require.NoError(t, unix.Munmap(mem))
 }

@@ -139,7 +139,8 @@ func TestWaitAnyOnMemoryThatIsGoneIsAnError(t *testing.T) {
 		v, mem, err := mapFile(path)
 		require.NoError(t, err)
 		gone := &v.Control.Data.Seq
-		require.NoError(t, unix.Munmap(mem))
+		require.NoError(t, takeAway(mem))
+		defer func() { require.NoError(t, unix.Munmap(mem)) }()
 		good := newWords(2)
 		i, err := WaitAny([]Word{good[0], {gone, 0}, good[1]}, After(time.Hour))
 		require.ErrorIs(t, err, unix.EFAULT)
