@@ -13,7 +13,8 @@ import (
 func TestPauseOfNoneOrFewerReturns(*testing.T) {
 	Pause(0)
 	Pause(-1)
-	Pause(Round)
+	Pause(16)
+	Round()
 }
 
 func TestSpinnerThatShallNotSpinParksAtOnce(t *testing.T) {
@@ -28,10 +29,11 @@ func TestSpinnerThatShallNotSpinParksAtOnce(t *testing.T) {
 	assert.Zero(t, zero.Begin(), "the zero Spinner does not spin")
 }
 
-func TestSpinnerOnOneProcessorParksAtOnce(t *testing.T) {
+func TestSpinnerOnOneProcessorParksAtOnceUnlessALimitIsGiven(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	s := NewSpinner(time.Second)
-	assert.Zero(t, s.Begin(), "the peer could not run meanwhile")
+	usual, given := NewSpinner(0), NewSpinner(time.Second)
+	assert.Zero(t, usual.Begin(), "the peer could not run meanwhile")
+	assert.Equal(t, online() > 1, given.Begin() > 0, "who gave a limit knows where the peer runs")
 }
 
 func TestSpinnerBoundToOneProcessorParksAtOnce(t *testing.T) {
@@ -44,21 +46,21 @@ func TestSpinnerBoundToOneProcessorParksAtOnce(t *testing.T) {
 		}
 	}
 	require.NoError(t, unix.SchedSetaffinity(0, &one))
-	s := NewSpinner(time.Second)
+	s := NewSpinner(0)
 	assert.Zero(t, s.Begin())
 	require.NoError(t, unix.SchedSetaffinity(0, &all))
 }
 
 func TestSpinnerLearns(t *testing.T) {
-	s := Spinner{limit: 1000, budget: 1000}
+	s := Spinner{limit: 1000, least: 4, budget: 1000}
 	for range 20 {
 		s.Miss()
 	}
-	assert.Equal(t, minSpin, s.Begin(), "a probe is left")
+	assert.Equal(t, 4, s.Begin(), "a probe is left")
 	s.Hit(2)
-	assert.Equal(t, 2*(2+minSpin), s.Begin())
+	assert.Equal(t, 2*(2+4), s.Begin())
 	s.Hit(0)
-	assert.Equal(t, 2*(2+minSpin), s.Begin(), "an early hit takes nothing away")
+	assert.Equal(t, 2*(2+4), s.Begin(), "an early hit takes nothing away")
 	for range 20 {
 		s.Hit(s.Begin())
 	}
@@ -66,12 +68,19 @@ func TestSpinnerLearns(t *testing.T) {
 }
 
 func TestSpinnerSpinsForAboutItsLimit(t *testing.T) {
-	if processors() < 2 {
+	if online() < 2 {
 		t.Skip("nobody spins on one processor")
 	}
-	assert.Positive(t, roundTime())
-	short, long, usual := NewSpinner(1), NewSpinner(time.Second), NewSpinner(0)
-	assert.Equal(t, minSpin, short.Begin())
-	assert.Greater(t, long.Begin(), usual.Begin())
-	assert.Equal(t, max(minSpin, int(DefaultSpin/roundTime())), usual.Begin())
+	round := pace().round
+	assert.Positive(t, round)
+	assert.Positive(t, pace().pauses)
+	for _, limit := range []time.Duration{1, time.Microsecond, DefaultSpin, time.Second} {
+		s := NewSpinner(limit)
+		want := max(1, int(limit/round))
+		assert.Equal(t, want, s.Begin(), "%v", limit)
+		for range 40 {
+			s.Miss()
+		}
+		assert.Equal(t, min(want, int(minSpin/round)+1), s.Begin(), "%v", limit)
+	}
 }
