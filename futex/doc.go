@@ -25,6 +25,8 @@
 // Several goroutines of one process may sleep at one place; Sleepers counts them, so
 // that the first to leave does not take the bit of the others.
 //
+// A sleep takes a thread. Park lets many sleepers of a process share a few.
+//
 // Sleeps are absolute in CLOCK_MONOTONIC, so that a signal does not lengthen them.
 // Words are shared between processes: FUTEX_PRIVATE_FLAG is never set.
 package futex
