@@ -62,7 +62,7 @@ func (e *Event) await(ctx context.Context, since uint64) error {
 // -1.
 func (e *Event) spinFor(rounds int, since uint64) int {
 	for i := range rounds {
-		futex.Pause(futex.Round)
+		futex.Round()
 		if w, err := e.cell.now(); err != nil || after(w.Seq(), since) {
 			return i
 		}

@@ -14,9 +14,10 @@ import (
 // its sends fail with ErrBusy meanwhile. The bytes are shared memory: they must not
 // be a target of device DMA, and must not be touched after Commit or Abort.
 type Lease struct {
-	tx  *Sender
-	gen uint64
-	buf []byte
+	tx   *Sender
+	gen  uint64
+	data *byte
+	size int
 }
 
 // errEnded is what a second Commit of a lease returns.
@@ -84,12 +85,8 @@ func (tx *Sender) tryReserve(n int) (Lease, error) {
 	}
 	tx.lease++
 	tx.held = true
-	return Lease{tx: tx, gen: tx.lease, buf: buf}, nil
+	return newLease(tx, buf), nil
 }
-
-// Bytes returns the reserved bytes. Their content is undefined until written. They
-// are valid until Commit or Abort.
-func (l Lease) Bytes() []byte { return l.buf }
 
 // Commit sends the first m bytes of the lease. It fails with ErrTooBig if m is more
 // than was reserved, and then the lease stays; with ErrState if the lease has ended.
@@ -97,8 +94,8 @@ func (l Lease) Bytes() []byte { return l.buf }
 // the channel.
 func (l Lease) Commit(m int) error {
 	return l.end("commit", func(p *ring.Producer) error {
-		if m < 0 || m > len(l.buf) {
-			return fmt.Errorf("%w: commit of %d bytes into a lease of %d", ErrTooBig, m, len(l.buf))
+		if m < 0 || m > l.size {
+			return fmt.Errorf("%w: commit of %d bytes into a lease of %d", ErrTooBig, m, l.size)
 		}
 		l.tx.ch.token.Release()
 		return p.Commit(m)
@@ -165,7 +162,7 @@ func (tx *Sender) SendFunc(ctx context.Context, n int, fill func([]byte) (int, e
 		l.Abort()
 		tx.endTurn()
 	}()
-	m, err := fill(l.buf)
+	m, err := fill(l.Bytes())
 	if err != nil {
 		return tx.fail("send", err)
 	}

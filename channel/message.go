@@ -10,33 +10,42 @@ import (
 // in the ring stays taken. Against a sender that is hostile, not only broken, use
 // RecvAppend or Clone: it could change the bytes while they are read.
 type Message struct {
-	rx          *Receiver
-	buf         []byte
-	pos         uint64
-	sentNs      int64
-	redelivered bool
+	// Four words: what is larger goes through memory at every call instead of registers.
+	rx   *Receiver
+	data *byte
+	pos  uint64
+	meta uint64 // length, and messageAgain
 }
 
-// Bytes returns the payload in shared memory, valid until Release.
-func (m Message) Bytes() []byte { return m.buf }
+// messageAgain marks in Message.meta a message that may come for the second time.
+const messageAgain = 1 << 63
 
 // Clone returns a private copy of the payload.
-func (m Message) Clone() []byte { return bytes.Clone(m.buf) }
+func (m Message) Clone() []byte { return bytes.Clone(m.Bytes()) }
 
 // Redelivered reports that a receiver that died may have been given this message.
-func (m Message) Redelivered() bool { return m.redelivered }
+func (m Message) Redelivered() bool { return m.meta&messageAgain != 0 }
 
 // Position returns the message's place in the order of the channel. It grows by at
 // least one from message to message and starts anew with each receiver's attachment.
 func (m Message) Position() uint64 { return m.pos }
 
-// Sent returns when the message was committed, or the zero time if the channel was
-// created without Options.Timestamps.
+// Sent returns when the message was committed. It returns the zero time after Release, and
+// if the channel was created without Options.Timestamps.
 func (m Message) Sent() time.Time {
-	if m.sentNs == 0 {
+	if m.rx == nil {
 		return time.Time{}
 	}
-	return time.Unix(0, m.sentNs)
+	m.rx.gate.mu.Lock()
+	defer m.rx.gate.mu.Unlock()
+	ns := int64(0)
+	if !m.rx.gone {
+		m.rx.ch.try(func() { ns = m.rx.cons.SentNs(m.pos) })
+	}
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
 }
 
 // Release gives the message's room back. A second Release does nothing. If the

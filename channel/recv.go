@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 
+	"shmring/futex"
 	"shmring/ring"
 )
 
@@ -60,7 +61,7 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 	}
 	m := rx.handOut()
 	err := rx.ch.guardData(func() error {
-		dst = append(dst, m.buf...)
+		dst = append(dst, m.Bytes()...)
 		rx.cons.Spend(m.pos)
 		if rx.shown != 0 && rx.cons.Held() == 0 {
 			rx.showHeld(0)
@@ -84,12 +85,10 @@ func (rx *Receiver) RecvBatch(ctx context.Context, dst []Message) (int, error) {
 		return 0, rx.end("recv", err)
 	}
 	dst[0] = rx.handOut()
-	n := 1
-	for n < len(dst) && rx.more() {
-		dst[n] = rx.handOut()
-		n++
-	}
-	return n, nil
+	n := 0
+	// A fault among the further ones is met again by the next call.
+	_ = rx.ch.guardData(func() error { n = rx.fill(dst[1:]); return nil })
+	return n + 1, nil
 }
 
 // Messages iterates over the messages until the end of the channel. Each is valid
@@ -138,6 +137,9 @@ func (rx *Receiver) take(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return rx.ch.ended(ctx, "")
 	}
+	if !rx.kept && rx.spin.Begin() > 0 {
+		rx.glance()
+	}
 	err := rx.step(false)
 	if err != nil && isWait(err) {
 		return rx.wait(ctx)
@@ -145,13 +147,28 @@ func (rx *Receiver) take(ctx context.Context) error {
 	return err
 }
 
+// glances is how often a receiver that may spin looks at its next slot before it looks at
+// anything else: about the time of a round trip.
+const glances = 32
+
+// glance waits a moment for the next slot. Whoever finds it empty and looks at the tail takes
+// that line from the sender, who needs it for the very message that is awaited.
+func (rx *Receiver) glance() {
+	_ = rx.ch.guardData(func() error { // the step that follows meets the same fault
+		for range glances {
+			if rx.cons.Ready() {
+				break
+			}
+			futex.Round()
+		}
+		return nil
+	})
+}
+
 // handOut makes a Message of rx.item.
 func (rx *Receiver) handOut() Message {
 	rx.kept = false
-	return Message{
-		rx: rx, buf: rx.item.Bytes, pos: rx.item.Pos, sentNs: rx.item.SentNs,
-		redelivered: rx.item.Redelivered,
-	}
+	return newMessage(rx, &rx.item)
 }
 
 // next is one attempt at the ring.
@@ -163,15 +180,18 @@ func (rx *Receiver) next() error {
 	return err
 }
 
-// more reports whether one more message is there and takes it, without settling anything:
-// the next call meets the same and reports it.
-func (rx *Receiver) more() bool {
-	got := false
-	err := rx.ch.guardData(func() error {
-		got = rx.cons.Ready() && !rx.ch.state.Load().Forced() && rx.next() == nil
-		return nil
-	})
-	return got && err == nil
+// fill takes what more is there into dst, without settling anything: the next call meets
+// the same and reports it. It returns how many that are.
+func (rx *Receiver) fill(dst []Message) int {
+	if rx.ch.state.Load().Forced() {
+		return 0
+	}
+	n := 0
+	for n < len(dst) && rx.cons.Ready() && rx.next() == nil {
+		dst[n] = newMessage(rx, &rx.item)
+		n++
+	}
+	return n
 }
 
 // end wraps an error, except io.EOF.

@@ -14,31 +14,35 @@ import (
 // wait waits for a message or an end: it spins for a while, then parks on the data
 // event. The gate is held before and after; in between only the turn.
 func (rx *Receiver) wait(ctx context.Context) error {
-	if rounds := rx.spin.Begin(); rounds > 0 {
+	for spun, rounds := 0, rx.spin.Begin(); spun < rounds; spun += spinChunk {
 		hit := -1
 		rx.gate.pause()
-		err := rx.ch.guardData(func() error { hit = rx.spinFor(rounds); return nil })
+		err := rx.ch.guardData(func() error {
+			hit = rx.spinFor(min(rounds-spun, spinChunk))
+			return nil
+		})
 		rx.gate.resume()
 		if err != nil {
 			return err
 		}
 		if hit >= 0 {
-			rx.spin.Hit(hit)
-			if rx.gate.closed {
-				return ErrClosed
-			}
-			if err := rx.step(true); !isWait(err) {
-				return err
-			}
-		} else {
-			rx.spin.Miss()
+			rx.spin.Hit(spun + hit)
+		}
+		err = rx.ch.guardData(func() error { return rx.recheck(ctx) })
+		if !isWait(err) {
+			return err
 		}
 	}
+	rx.spin.Miss()
 	if err := rx.park(ctx); err != nil {
 		return err
 	}
 	return rx.ch.guardData(func() error { rx.showHeld(uint32(rx.cons.Held())); return nil })
 }
+
+// spinChunk is how many rounds a spinning call looks at one word only. Then it looks at
+// everything else that could end its wait.
+const spinChunk = 256
 
 // showHeld tells others how many messages the user holds. Doing so for each message
 // would cost a store to shared memory; it is told for the first after a sleep, and
@@ -53,7 +57,7 @@ func (rx *Receiver) showHeld(n uint32) {
 // message, or -1. It reads only what the holder of the turn may read.
 func (rx *Receiver) spinFor(rounds int) int {
 	for i := range rounds {
-		futex.Pause(futex.Round)
+		futex.Round()
 		if rx.cons.Ready() {
 			return i
 		}

@@ -23,31 +23,47 @@ var (
 // for a while, then parks on the space event. The caller has the turn and the mutex,
 // before and after; in between only the turn.
 func (tx *Sender) waitRoom(ctx context.Context, n int) error {
-	rounds := tx.spin.Begin()
-	tx.gate.pause()
-	hit := -1
-	err := tx.ch.guardData(func() error {
-		tx.row.Waits.Add(1)
-		hit = tx.spinFor(rounds, n)
-		return nil
-	})
-	tx.gate.resume()
-	switch {
-	case err != nil:
-		return err
-	case hit >= 0:
-		tx.spin.Hit(hit)
-		return nil
+	since := time.Now()
+	for spun, rounds := 0, tx.spin.Begin(); spun < rounds; spun += spinChunk {
+		hit := -1
+		tx.gate.pause()
+		err := tx.ch.guardData(func() error {
+			hit = tx.spinFor(min(rounds-spun, spinChunk), n)
+			return nil
+		})
+		tx.gate.resume()
+		if err != nil {
+			return err
+		}
+		if hit >= 0 {
+			tx.spin.Hit(spun + hit)
+		}
+		done := false
+		err = tx.ch.guardData(func() error {
+			var err error
+			done, err = tx.recheck(ctx, n, since)
+			return err
+		})
+		if done || err != nil {
+			return err
+		}
 	}
 	tx.spin.Miss()
 	return tx.park(ctx, n)
 }
 
+// roomEvery is how many rounds lie between two looks for room, which take the lines of the
+// head and the tail from those who move them.
+const roomEvery = 4
+
 // spinFor looks for room for some rounds; it returns the round that found some, or another
 // reason not to wait, or -1. It reads only what the holder of the turn may read.
 func (tx *Sender) spinFor(rounds, n int) int {
 	for i := range rounds {
-		futex.Pause(futex.Round)
+		futex.Round()
+		if i%roomEvery != 0 {
+			continue
+		}
 		if tx.prod.Room(n) != ring.ErrFull { //nolint:errorlint // bare sentinels
 			return i
 		}
@@ -63,6 +79,7 @@ func (tx *Sender) park(ctx context.Context, n int) error {
 	defer stop()
 	defer tx.awake()
 	err := ch.guardData(func() error {
+		tx.row.Waits.Add(1)
 		tx.prod.Flush()
 		ch.space.Enter(tx.place)
 		tx.row.WaitNs.Store(nowNs())

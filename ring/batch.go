@@ -113,6 +113,10 @@ func (s *shape) measure(t, h uint64, ps [][]byte) (n int, units uint64) {
 // see a later one before it, and is woken once. It returns the payload bytes.
 func (p *Producer) fillBatch(t uint64, ps [][]byte, units uint64) int {
 	pos, arena := p.slotOf(t), p.arenaOf(t)
+	if units == 0 && !p.stamped {
+		return p.fillInline(pos, ps)
+	}
+	p.fetch(pos, uint64(len(ps)))
 	if units != 0 {
 		arena += arenaPos(p.padding(arena, units))
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // countEvery is how many messages may be missing from the shared counters.
-const countEvery = 16
+const countEvery = 64
 
 // A Producer is the sending half for one place. It is not for concurrent use, and it
 // has at most one outstanding reservation. Whoever uses it holds the place's lock.
@@ -67,6 +67,7 @@ func (p *Producer) Send(b []byte) error {
 	}
 	pos := p.slotOf(t)
 	s := p.cell(pos)
+	p.fetchAhead(pos, p.cachedHead)
 	copy(s.bytes(p.payloadOff, len(b)), b)
 	if p.stamped {
 		p.stamp(s, b)

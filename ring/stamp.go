@@ -19,6 +19,17 @@ func (s *shape) stamp(c cell, payload []byte) {
 	}
 }
 
+// SentNs returns when a message that is held was sent, in Unix nanoseconds; zero without
+// timestamps, or if it is not held.
+func (c *Consumer) SentNs(pos uint64) int64 {
+	held := pos-uint64(c.head) < uint64(c.next-c.head) &&
+		c.found[c.index(slotPos(pos))]&heldNow != 0
+	if c.timestampOff == 0 || !held {
+		return 0
+	}
+	return int64(c.cell(slotPos(pos)).word(c.timestampOff).Load())
+}
+
 // unstamp reads both back and verifies the checksum.
 func (s *shape) unstamp(c cell, it *Item) error {
 	if s.checksumOff != 0 {
