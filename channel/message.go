@@ -72,12 +72,17 @@ func (rx *Receiver) ReleaseBatch(ms []Message) {
 		rx.gate.mu.Unlock()
 		return
 	}
-	for i := range ms {
-		if ms[i].rx != rx {
-			continue
+	// A fault is met again by the next call; the messages are given back all the same.
+	_ = rx.ch.guardData(func() error {
+		for i := range ms {
+			if ms[i].rx == rx {
+				rx.cons.ReleaseLater(ms[i].pos)
+			}
 		}
-		rx.giveBack(ms[i].pos)
-	}
+		rx.cons.SettleReleases()
+		rx.showReleased()
+		return nil
+	})
 	rx.completeClose()
 }
 
@@ -96,10 +101,15 @@ func (rx *Receiver) giveBackBare(pos uint64) bool {
 	if !rx.cons.Release(pos) {
 		return false
 	}
+	rx.showReleased()
+	return true
+}
+
+// showReleased tells others that nothing is held any more, if they were told otherwise.
+func (rx *Receiver) showReleased() {
 	if rx.shown != 0 && rx.cons.Held() == 0 {
 		rx.showHeld(0)
 	}
-	return true
 }
 
 // completeClose completes the close of a receiver that waited for its last message. It is

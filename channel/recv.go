@@ -22,6 +22,10 @@ func (rx *Receiver) Recv(ctx context.Context) (Message, error) {
 	if err := rx.gate.enter(ctx); err != nil {
 		return Message{}, rx.ch.fail("recv", err)
 	}
+	if m, ok := rx.quick(ctx); ok {
+		rx.gate.leave()
+		return m, nil
+	}
 	err := rx.take(ctx)
 	if err != nil {
 		rx.gate.leave()
@@ -30,6 +34,22 @@ func (rx *Receiver) Recv(ctx context.Context) (Message, error) {
 	m := rx.handOut()
 	rx.gate.leave()
 	return m, nil
+}
+
+// quick is the usual case of take and handOut: nothing was kept or ended before, and the
+// next message is there, small and plain.
+func (rx *Receiver) quick(ctx context.Context) (Message, bool) {
+	if rx.kept || rx.fault != nil || rx.final != nil || rx.ch.opts.Guard ||
+		rx.ch.state.Load().Forced() || ctx.Err() != nil {
+		return Message{}, false
+	}
+	pos := rx.cons.NextPos()
+	data, n, ok := rx.cons.Take()
+	if !ok {
+		return Message{}, false
+	}
+	rx.ch.token.Acquire()
+	return Message{rx: rx, data: data, pos: pos, meta: uint64(n)}, true
 }
 
 // TryRecv is Recv that never waits: ErrEmpty if there is no message, ErrBusy beside
@@ -63,9 +83,7 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 	err := rx.ch.guardData(func() error {
 		dst = append(dst, m.Bytes()...)
 		rx.cons.Spend(m.pos)
-		if rx.shown != 0 && rx.cons.Held() == 0 {
-			rx.showHeld(0)
-		}
+		rx.showReleased()
 		return nil
 	})
 	return dst, rx.ch.fail("recv", err)
@@ -121,6 +139,10 @@ func (rx *Receiver) recvAfter(ctx context.Context, before Message) (Message, err
 	}
 	if before.rx != nil {
 		rx.giveBack(before.pos)
+	}
+	if m, ok := rx.quick(ctx); ok {
+		rx.gate.leave()
+		return m, nil
 	}
 	err := rx.take(ctx)
 	if err != nil {
@@ -186,11 +208,18 @@ func (rx *Receiver) fill(dst []Message) int {
 	if rx.ch.state.Load().Forced() {
 		return 0
 	}
-	n := 0
-	for n < len(dst) && rx.cons.Ready() && rx.next() == nil {
-		dst[n] = newMessage(rx, &rx.item)
-		n++
+	n, pos := 0, rx.cons.NextPos()
+	for n < len(dst) {
+		if data, size, ok := rx.cons.Take(); ok {
+			dst[n] = Message{rx: rx, data: data, pos: pos, meta: uint64(size)}
+		} else if rx.cons.Ready() && rx.next() == nil {
+			dst[n] = newMessage(rx, &rx.item)
+		} else {
+			break
+		}
+		n, pos = n+1, rx.cons.NextPos()
 	}
+	rx.ch.token.Acquire()
 	return n
 }
 

@@ -42,6 +42,35 @@ func (c *Consumer) Release(pos uint64) bool {
 	return true
 }
 
+// ReleaseLater is Release that leaves the head where it is. SettleReleases must follow.
+func (c *Consumer) ReleaseLater(pos uint64) bool {
+	if pos-uint64(c.head) >= uint64(c.next-c.head) {
+		return c.releaseGone(pos)
+	}
+	i := c.index(slotPos(pos))
+	found := c.found[i]
+	if found&heldNow == 0 {
+		return false
+	}
+	c.found[i] = found &^ heldNow
+	c.held--
+	c.messages++
+	c.bytes += uint64(found & heldLength)
+	return true
+}
+
+// SettleReleases moves the head over everything released in front, once for any number of
+// ReleaseLater, and publishes it as Release does.
+func (c *Consumer) SettleReleases() {
+	c.advance()
+	if c.mustPublish() {
+		c.Publish()
+	}
+	if c.messages >= countEvery {
+		c.flushCounters()
+	}
+}
+
 // Spend is Release for a message that must never be delivered again, and publishes that
 // before it returns. Behind a message that is still held the head cannot pass the slot:
 // the slot is aborted then, and a successor passes it.

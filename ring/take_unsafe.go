@@ -1,0 +1,28 @@
+package ring
+
+import (
+	"unsafe"
+
+	"shmring/internal/layout"
+)
+
+// Take is Next for the usual case and nothing else: the next slot holds a message inside,
+// without a stamp, that was not delivered before. It returns where the message is and its
+// length; its position is NextPos before the call. It reports false in every other case,
+// for Next to tell which, and looks at nothing but the slot.
+func (c *Consumer) Take() (data *byte, n int, ok bool) {
+	next := c.next
+	if uint64(next-c.head) >= c.window || c.stamped || next < c.redeliver {
+		return nil, 0, false
+	}
+	s := c.cell(next)
+	w := s.commit().Load() // sync: commit
+	length := w ^ uint64(c.commitWord(next, layout.SlotInline, 0))
+	if length > uint64(c.inlineMax) {
+		return nil, 0, false
+	}
+	c.found[c.index(next)] = heldNow | held(length)
+	c.next = next + 1
+	c.held++
+	return (*byte)(unsafe.Add(s.base, c.payloadOff)), int(length), true
+}
