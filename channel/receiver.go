@@ -17,16 +17,19 @@ type Receiver struct {
 	place int
 	row   *layout.Participant
 
-	gate  gate
-	cons  *ring.Consumer // behind gate
-	spin  futex.Spinner  // behind gate
-	item  ring.Item      // the message taken last, behind gate
-	kept  bool           // item was taken by a wait and not handed out, behind gate
-	fault error          // result of a wait that was not handed out, behind gate
-	final error          // the end of the channel, once reached, behind gate
-	gone  bool           // place given back, behind gate
-	shown uint32         // what row.Held says, behind gate
-	hole  bool           // the last look of a Wait ended before a hole, behind gate
+	gate gate
+	cons *ring.Consumer // behind gate
+	spin futex.Spinner  // behind gate
+
+	glances int // single pauses in glanceTime
+
+	item  ring.Item // the message taken last, behind gate
+	kept  bool      // item was taken by a wait and not handed out, behind gate
+	fault error     // result of a wait that was not handed out, behind gate
+	final error     // the end of the channel, once reached, behind gate
+	gone  bool      // place given back, behind gate
+	shown uint32    // what row.Held says, behind gate
+	hole  bool      // the last look of a Wait ended before a hole, behind gate
 
 	senderPlaces []int
 
@@ -76,7 +79,7 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 	}
 	rx := &Receiver{
 		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place], cons: cons,
-		spin: futex.NewSpinner(ch.opts.Spin), senderPlaces: ch.placesFor(layout.RoleSender),
+		spin: futex.NewSpinner(ch.opts.Spin), glances: futex.Pauses(glanceTime), senderPlaces: ch.placesFor(layout.RoleSender),
 	}
 	rx.empty = &OpError{Op: "recv", Name: ch.name, Err: ErrEmpty}
 	ch.try(func() { rx.memberSeq = ch.ctl.Membership.Seq.Load() - 1 }) // sync: membership

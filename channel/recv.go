@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 
 	"shmring/futex"
 	"shmring/ring"
@@ -169,19 +170,19 @@ func (rx *Receiver) take(ctx context.Context) error {
 	return err
 }
 
-// glances is how often a receiver that may spin looks at its next slot before it looks at
-// anything else: about the time of a round trip.
-const glances = 32
+// glanceTime is how long a receiver that may spin looks at its next slot before it looks at
+// anything else: about the time of some round trips.
+const glanceTime = 1600 * time.Nanosecond
 
 // glance waits a moment for the next slot. Whoever finds it empty and looks at the tail takes
 // that line from the sender, who needs it for the very message that is awaited.
 func (rx *Receiver) glance() {
 	_ = rx.ch.guardData(func() error { // the step that follows meets the same fault
-		for range glances {
+		for range rx.glances {
 			if rx.cons.Ready() {
 				break
 			}
-			futex.Round()
+			futex.Pause(1)
 		}
 		return nil
 	})

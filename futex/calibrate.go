@@ -7,6 +7,7 @@ import (
 
 // A rhythm says how a spinning waiter looks again about every lookEvery.
 type rhythm struct {
+	one    time.Duration // of one pause
 	pauses int           // between two looks
 	round  time.Duration // of that many pauses
 }
@@ -23,5 +24,5 @@ var pace = sync.OnceValue(func() rhythm {
 	}
 	one := max(best/sample, time.Nanosecond)
 	pauses := max(1, int((lookEvery+one/2)/one))
-	return rhythm{pauses: pauses, round: time.Duration(pauses) * one}
+	return rhythm{one: one, pauses: pauses, round: time.Duration(pauses) * one}
 })

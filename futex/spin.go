@@ -26,6 +26,9 @@ const minSpin = 2 * time.Microsecond
 // Pause tells the processor n times that this is a spin loop.
 func Pause(n int) { pause(n) }
 
+// Pauses returns how many single pauses take about d, at least one.
+func Pauses(d time.Duration) int { return max(1, int(d/pace().one)) }
+
 // Round pauses between two looks of a spinning waiter.
 func Round() { pause(pace().pauses) }
 

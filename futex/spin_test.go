@@ -84,3 +84,9 @@ func TestSpinnerSpinsForAboutItsLimit(t *testing.T) {
 		assert.Equal(t, min(want, int(minSpin/round)+1), s.Begin(), "%v", limit)
 	}
 }
+
+func TestPausesOfATime(t *testing.T) {
+	assert.Equal(t, 1, Pauses(0))
+	assert.GreaterOrEqual(t, Pauses(time.Microsecond), Pauses(100*time.Nanosecond))
+	assert.InDelta(t, float64(time.Millisecond/pace().one), Pauses(time.Millisecond), 1)
+}
