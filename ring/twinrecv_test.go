@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"shmring/internal/layout"
 )
@@ -14,8 +15,7 @@ func (w *twin) receive() error {
 		w.slots[w.next].freed = true
 		w.next++
 	}
-	var it Item
-	err := w.rx.Next(&it)
+	it, err := w.takeOrNext()
 	if w.next == len(w.slots) {
 		return w.nothing(err)
 	}
@@ -43,6 +43,19 @@ func (w *twin) receive() error {
 	}
 	w.next++
 	return nil
+}
+
+// takeOrNext receives the next message, in the one way or the other.
+func (w *twin) takeOrNext() (it Item, err error) {
+	if w.s.below(2) == 0 {
+		pos := w.rx.NextPos()
+		data, n, ok := w.rx.Take()
+		if ok {
+			return Item{Bytes: unsafe.Slice(data, n), Pos: pos}, nil
+		}
+	}
+	err = w.rx.Next(&it)
+	return it, err
 }
 
 // nothing checks what Next said at the tail.
@@ -101,18 +114,60 @@ func (w *twin) release() error {
 		}
 		return nil
 	}
+	how := w.s.below(6)
+	if how == 0 {
+		return w.releaseSome(held)
+	}
 	i := held[0]
 	if w.s.below(3) == 0 {
 		i = held[w.s.below(len(held))]
 	}
-	s := &w.slots[i]
-	if !w.rx.Release(w.rx0 + uint64(i)) {
+	release := w.rx.Release
+	if how == 1 {
+		release = w.rx.Spend
+	}
+	if err := w.releaseOne(i, release); err != nil || how != 1 {
+		return err
+	}
+	if held[0] != i { // it cannot be passed yet, and must not come again
+		w.slots[i].state = slotAbort
+		return nil
+	}
+	if err := w.readHead(); err != nil {
+		return err
+	}
+	if w.head <= i {
+		return fmt.Errorf("slot %d is spent, and head is %d", i, w.head)
+	}
+	return nil
+}
+
+// releaseOne gives slot i back, and shows that it is.
+func (w *twin) releaseOne(i int, release func(pos uint64) bool) error {
+	if !release(w.rx0 + uint64(i)) {
 		return fmt.Errorf("slot %d was held", i)
 	}
-	s.held, s.freed = nil, true
-	if w.rx.Release(w.rx0 + uint64(i)) {
+	w.slots[i].held, w.slots[i].freed = nil, true
+	if release(w.rx0 + uint64(i)) {
 		return fmt.Errorf("slot %d released twice", i)
 	}
+	return nil
+}
+
+// releaseSome gives several back and settles that once.
+func (w *twin) releaseSome(held []int) error {
+	before := w.r.Head()
+	for _, i := range held {
+		if w.s.below(3) != 0 {
+			if err := w.releaseOne(i, w.rx.ReleaseLater); err != nil {
+				return err
+			}
+		}
+	}
+	if w.r.Head() != before {
+		return errors.New("the head moved before the releases were settled")
+	}
+	w.rx.SettleReleases()
 	return nil
 }
 
