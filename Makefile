@@ -22,6 +22,7 @@ fuzz: ## every fuzz target for T each (T=10s)
 	  echo "fuzz $$t for $(T)"; \
 	  $(GO) test -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(T) -fuzzminimizetime 10x "$${t%%:*}"; \
 	done
+	$(GO) test -tags fault -run '^$$' -fuzz '^FuzzSchedule$$' -fuzztime $(T) -fuzzminimizetime 10x ./ring
 
 fault: ## kill processes at every fault point, and N times at random (N=1000)
 	$(GO) test -tags fault -timeout 30m ./internal/fault/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/...
