@@ -3,7 +3,7 @@ GO      ?= go
 TOOLS   := $(CURDIR)/.tools
 T       ?= 10s
 N       ?= 1000
-RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/...
+RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/...
 FUZZ    := ./internal/layout:FuzzDecode ./shm:FuzzName ./state:FuzzStateCAS ./ring:FuzzConsumer ./ring:FuzzOps
 
 .PHONY: help test race fuzz fault bench lint model demo check vet fmt staticcheck tools clean

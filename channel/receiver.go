@@ -79,7 +79,8 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 	}
 	rx := &Receiver{
 		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place], cons: cons,
-		spin: futex.NewSpinner(ch.opts.Spin), glances: futex.Pauses(glanceTime), senderPlaces: ch.placesFor(layout.RoleSender),
+		spin: futex.NewSpinner(ch.opts.Spin), glances: futex.Pauses(glanceTime),
+		senderPlaces: ch.placesFor(layout.RoleSender),
 	}
 	rx.empty = &OpError{Op: "recv", Name: ch.name, Err: ErrEmpty}
 	ch.try(func() { rx.memberSeq = ch.ctl.Membership.Seq.Load() - 1 }) // sync: membership

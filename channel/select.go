@@ -96,17 +96,25 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 	blind := false
 	for i, w := range ws {
 		ch, e, sleepers, place := w.source()
-		words[i].W = &e.Seq
 		blind = blind || ch.noInotify.Load()
-		sleepers.Enter(place)
-		defer sleepers.Leave(place)
+		err := ch.guardData(func() error {
+			words[i].W = &e.Seq
+			sleepers.Enter(place)
+			return nil
+		})
+		if err != nil {
+			return -1, err
+		}
+		defer func() { // the wait has met the same fault
+			_ = ch.guardData(func() error { sleepers.Leave(place); return nil })
+		}()
 	}
 	first, event, _, _ := ws[0].source()
 	stop := first.wakeOnCancel(ctx, event)
 	defer stop()
 	for {
-		for i := range words {
-			words[i].Val = words[i].W.Load() // sync: seq
+		if err := sample(ws, words); err != nil {
+			return -1, err
 		}
 		if err := ctx.Err(); err != nil {
 			return -1, first.ended(ctx, "")
@@ -134,6 +142,21 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 			return -1, err
 		}
 	}
+}
+
+// sample reads the sequences of all events.
+func sample(ws []Waitable, words []futex.Word) error {
+	for i, w := range ws {
+		ch, _, _, _ := w.source()
+		err := ch.guardData(func() error {
+			words[i].Val = words[i].W.Load() // sync: seq
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func hole(ws []Waitable) bool {
@@ -213,6 +236,10 @@ func (tx *Sender) ready() bool {
 	if tx.held || tx.ch.orphaned.Load() { // Send would say so at once
 		return true
 	}
-	err := tx.prod.Room(0)
-	return !errors.Is(err, ring.ErrFull) || tx.peerDead() != nil
+	ready := true // also if the memory is gone: Send says so
+	_ = tx.ch.guardData(func() error {
+		ready = !errors.Is(tx.prod.Room(0), ring.ErrFull) || tx.peerDead() != nil
+		return nil
+	})
+	return ready
 }

@@ -85,6 +85,15 @@ var calls = map[string]func(context.Context, *channel.Channel, *channel.Sender,
 	) error {
 		return ch.Recover(ctx)
 	},
+	"wait": func(ctx context.Context, _ *channel.Channel, tx *channel.Sender,
+		rx *channel.Receiver,
+	) error {
+		if _, err := channel.Wait(ctx, rx, tx); err != nil {
+			return err
+		}
+		_, err := rx.TryRecv() // it was ready to report this
+		return err
+	},
 	"watch": func(ctx context.Context, ch *channel.Channel, _ *channel.Sender,
 		_ *channel.Receiver,
 	) error {
