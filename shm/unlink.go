@@ -1,3 +1,5 @@
+//go:build linux
+
 package shm
 
 import (
@@ -25,7 +27,7 @@ func (s *Segment) Linked() (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("stat %s: %w", s.path, err)
 	}
-	return st.Dev == s.dev && st.Ino == s.ino, nil
+	return s.is(&st), nil
 }
 
 // Links returns how many names the file has.
@@ -109,11 +111,17 @@ func (s *Segment) letGo(lastOut func() bool) error {
 	if won {
 		goes := false
 		err := s.Guard(func() error { goes = lastOut(); return nil })
-		if err != nil || !goes {
-			return err
+		if err == nil && goes {
+			return s.Unlink() // nobody can attach before the byte is free, and then sees no link
 		}
-		return s.Unlink() // nobody can attach before the byte is free, and then sees no link
+		return errors.Join(err, s.freeAttached())
 	}
 	fault.Point("shm.detach.shared")
+	return s.freeAttached()
+}
+
+// freeAttached frees the attached byte. To close the description would do that too, but not
+// while a child of another thread is between its fork and its exec and has it as well.
+func (s *Segment) freeAttached() error {
 	return s.withFile(func(fd int) error { return unlockByte(fd, attachedByte) })
 }
