@@ -1,26 +1,12 @@
 package futex
 
-import (
-	"math"
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 // A Deadline is a moment in nanoseconds of CLOCK_MONOTONIC. Never is no deadline.
 type Deadline int64
 
 // Never is the deadline that does not come.
 const Never Deadline = 0
-
-// Now returns the present moment.
-func Now() Deadline {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic(err) // the clock exists on every Linux
-	}
-	return Deadline(ts.Nano())
-}
 
 // After returns the moment d from now. A d that is not positive gives a moment that
 // has passed, never Never.
@@ -50,19 +36,6 @@ func (d Deadline) Earlier(o Deadline) Deadline {
 		return o
 	}
 	return d
-}
-
-// farthest is the last moment that a 32-bit machine can tell its kernel: 68 years.
-const farthest Deadline = math.MaxInt32 * 1e9
-
-// timespec fills t for the kernel, which refuses what lies before the boot. It
-// returns nil for Never.
-func (d Deadline) timespec(t *unix.Timespec) *unix.Timespec {
-	if d == Never {
-		return nil
-	}
-	*t = unix.NsecToTimespec(int64(min(max(d, 0), farthest)))
-	return t
 }
 
 // Passed reports whether d is over.

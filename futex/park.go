@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
 
 // Park is Wait for many: a sleep in the kernel takes a thread, so only the first few
@@ -137,7 +135,7 @@ func (l *parkingLot) settle(p *parker, woken int, answer error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	refused := answer != nil && !errors.Is(answer, ErrTimeout)
-	if errors.Is(answer, unix.ENOSYS) || errors.Is(answer, unix.EPERM) {
+	if missing(answer) {
 		vectored.Store(vectorNo)
 		return p.end(func(int, *ticket) (bool, error) { return true, errAlone })
 	}

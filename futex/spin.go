@@ -2,12 +2,9 @@ package futex
 
 import (
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // DefaultSpin is the longest spin before a park where the caller does not say: about
@@ -72,16 +69,6 @@ func (s *Spinner) Hit(round int) {
 
 // Miss says that the spin was in vain: half of it next time.
 func (s *Spinner) Miss() { s.budget = max(s.least, s.budget/2) }
-
-// processors returns how many processors this process may use at a time.
-func processors() int {
-	n := runtime.GOMAXPROCS(0)
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err == nil {
-		n = min(n, set.Count())
-	}
-	return n
-}
 
 // online returns how many processors the machine has, as far as two.
 var online = sync.OnceValue(func() int {

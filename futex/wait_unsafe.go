@@ -1,3 +1,5 @@
+//go:build linux
+
 package futex
 
 import (
@@ -16,9 +18,6 @@ const (
 	opWaitBitset = 9
 	matchAny     = 0xffffffff
 )
-
-// ErrTimeout says that the deadline of a wait passed.
-var ErrTimeout = errors.New("futex: deadline passed")
 
 // Wait sleeps while *w is val, until somebody wakes it or the deadline passes. It
 // returns nil when it was woken, when *w is not val, and sometimes for no reason:
@@ -76,6 +75,10 @@ const (
 	sysWaitv = 449
 	size32   = 2 // FUTEX2_SIZE_U32, shared
 )
+
+// missing reports whether the kernel has no futex_waitv: old ones answer ENOSYS, seccomp
+// profiles that do not know it EPERM.
+func missing(err error) bool { return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) }
 
 // waitVector sleeps on all words at once by futex_waitv.
 func waitVector(words []Word, until Deadline) (int, error) {

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
+
+// ErrTimeout says that the deadline of a wait passed.
+var ErrTimeout = errors.New("futex: deadline passed")
 
 // A Word is one of several words to sleep on, with the value it is expected to have.
 type Word struct {
@@ -18,8 +19,7 @@ type Word struct {
 // MaxWords is how many words WaitAny takes: the kernel's limit.
 const MaxWords = 128
 
-// vectored says whether futex_waitv works here: old kernels answer ENOSYS, seccomp
-// profiles that do not know it EPERM.
+// vectored says whether futex_waitv works here.
 var vectored atomic.Int32
 
 const (
@@ -42,7 +42,7 @@ func WaitAny(words []Word, until Deadline) (int, error) {
 	}
 	if vectored.Load() != vectorNo {
 		i, err := waitVector(words, until)
-		if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
+		if !missing(err) {
 			vectored.CompareAndSwap(vectorUnknown, vectorYes)
 			if err != nil && !errors.Is(err, ErrTimeout) {
 				err = fmt.Errorf("futex wait on %d words: %w", len(words), err)

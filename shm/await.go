@@ -1,3 +1,5 @@
+//go:build linux
+
 package shm
 
 import (
@@ -10,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"shmring/internal/layout"
 )
 
 // awaitSlice is how often AwaitName looks where it is not told.
@@ -21,6 +25,9 @@ const awaitLook = 2 * time.Second
 // AwaitName waits until something has that name in dir (empty: Dir()) or ctx ends. It
 // is woken by the kernel; where inotify is not to be had it looks every 100 ms.
 func AwaitName(ctx context.Context, dir, name string) error {
+	if err := layout.Supported(); err != nil {
+		return err
+	}
 	if err := CheckName(name); err != nil {
 		return err
 	}

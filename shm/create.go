@@ -1,3 +1,5 @@
+//go:build linux
+
 package shm
 
 import (
@@ -16,24 +18,15 @@ import (
 	"shmring/internal/layout"
 )
 
-// DefaultMode is the permission of a segment unless the creator says otherwise.
-const DefaultMode fs.FileMode = 0o600
-
-// CreateOptions say what segment to make.
-type CreateOptions struct {
-	Dir    string // empty: Dir()
-	Name   string // empty: nameless
-	Params layout.Params
-	Mode   fs.FileMode        // permission bits, whatever the umask; 0: DefaultMode
-	Init   func(*layout.View) // fills the zeroed control words before anybody can see them
-}
-
 // Create makes a new segment and attaches to it read-write. It fails with
 // fs.ErrExist if the name is taken, ErrNoSpace if memory is too small,
 // fs.ErrPermission if the directory may not be written, and layout.ErrInvalid for
 // parameters that make no segment. Whenever the process dies before the last step, no
 // name and no memory is left.
 func Create(ctx context.Context, o CreateOptions) (*Segment, error) {
+	if err := layout.Supported(); err != nil {
+		return nil, err
+	}
 	if o.Name == "" {
 		o.Params.Options |= layout.OptNameless
 	}

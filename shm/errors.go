@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"golang.org/x/sys/unix"
-
 	"shmring/internal/layout"
 )
 
@@ -60,7 +58,7 @@ func (e *NoSpaceError) Error() string {
 }
 
 // Unwrap makes it ErrNoSpace and ENOSPC.
-func (e *NoSpaceError) Unwrap() []error { return []error{ErrNoSpace, unix.ENOSPC} }
+func (e *NoSpaceError) Unwrap() []error { return []error{ErrNoSpace, errNoSpc} }
 
 // headerError sorts what is wrong with a header into ErrLayout and ErrCorrupt.
 func headerError(path string, err error) error {

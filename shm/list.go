@@ -1,3 +1,5 @@
+//go:build linux
+
 package shm
 
 import (
@@ -6,32 +8,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"shmring/internal/layout"
 )
 
-// An Entry is one segment file as it lies in its directory.
-type Entry struct {
-	Name     string
-	Path     string
-	Size     int64 // bytes
-	Mode     fs.FileMode
-	UID      uint32
-	GID      uint32
-	ModTime  time.Time
-	Header   layout.Header   // not to be believed if Err is set
-	Geometry layout.Geometry // likewise
-	Attached bool            // somebody has it open read-write
-	Err      error           // why it is no segment that this program can use
-}
-
 // List returns the segments of a directory (empty: Dir()), sorted by name. It opens
 // them read-only, one after the other, and disturbs nobody. A file that goes while it
 // looks is left out.
 func List(dir string) ([]Entry, error) {
+	if err := layout.Supported(); err != nil {
+		return nil, err
+	}
 	if dir == "" {
 		dir = Dir()
 	}

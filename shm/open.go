@@ -1,3 +1,5 @@
+//go:build linux
+
 package shm
 
 import (
@@ -16,14 +18,6 @@ import (
 	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
-
-// OpenOptions say what segment to attach to and how.
-type OpenOptions struct {
-	Dir       string // empty: Dir()
-	Name      string
-	ReadOnly  bool     // observe: map read-only, claim and lock nothing
-	AllowUIDs []uint32 // owners to trust besides this process's own uid
-}
 
 // Open attaches to an existing segment. It fails with fs.ErrNotExist if there is
 // none, fs.ErrPermission if it belongs to somebody not trusted or may not be opened,
@@ -51,6 +45,9 @@ func OpenControlled(
 }
 
 func open(ctx context.Context, o OpenOptions, op string) (*Segment, func(), error) {
+	if err := layout.Supported(); err != nil {
+		return nil, nil, err
+	}
 	path := pathOf(o.Dir, o.Name)
 	for {
 		s, release, err := openOnce(ctx, path, o, op)
@@ -218,6 +215,9 @@ const openFilePatience = 2 * time.Second
 // The attachment is a description of its own: what f shares with others does not
 // matter. Names and links are not checked. o.Dir and o.Name are ignored.
 func OpenFile(f *os.File, o OpenOptions) (*Segment, error) {
+	if err := layout.Supported(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	flags := unix.O_RDWR
 	if o.ReadOnly {
 		flags = unix.O_RDONLY

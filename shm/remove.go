@@ -1,3 +1,5 @@
+//go:build linux
+
 package shm
 
 import (
@@ -11,16 +13,6 @@ import (
 	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
-
-// RemoveOptions say what may be lost.
-type RemoveOptions struct {
-	// Force removes a segment whose unread messages are lost, and one that cannot be
-	// read. It never removes one that somebody is attached to.
-	Force bool
-	// Unread counts messages that nobody has received. It runs with the segment mapped
-	// read-only and under its control lock. Nil: nothing can be unread.
-	Unread func(*layout.View) (uint64, error)
-}
 
 // Remove unlinks a segment that nobody is attached to. It fails with fs.ErrNotExist
 // if there is none and with ErrBusy while somebody is attached or messages are unread.
@@ -50,6 +42,9 @@ func RemoveForeign(ctx context.Context, dir, name string) error {
 // remove asks allow under the file's control lock and with the attached byte
 // exclusively held, and unlinks.
 func remove(ctx context.Context, dir, name string, allow func(*os.File, string) error) error {
+	if err := layout.Supported(); err != nil {
+		return err
+	}
 	if err := CheckName(name); err != nil {
 		return err
 	}

@@ -1,15 +1,9 @@
 package shm
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"shmring/internal/layout"
 )
@@ -36,46 +30,6 @@ type Segment struct {
 	leaving atomic.Bool   // Detach has begun
 	control chan struct{} // full while somebody of ours has or awaits the control lock
 }
-
-// newSegment maps f and takes it over. On error the caller still owns f.
-func newSegment(
-	f *os.File, name, path string, h layout.Header, g layout.Geometry, readOnly bool,
-) (*Segment, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, fmt.Errorf("stat %s: %w", path, err)
-	}
-	mem, err := mapFile(f, g.TotalSize, readOnly)
-	if err != nil {
-		return nil, err
-	}
-	view, err := layout.Overlay(mem, g)
-	if err != nil {
-		return nil, errors.Join(err, unmap(mem))
-	}
-	probe, err := reopen(f, unix.O_RDONLY)
-	if err != nil {
-		return nil, errors.Join(err, unmap(mem))
-	}
-	return &Segment{
-		name: name, path: path, header: h, view: view, mem: mem, readOnly: readOnly,
-		dev: st.Dev, ino: st.Ino, file: f, probe: probe, control: make(chan struct{}, 1),
-	}, nil
-}
-
-// reopen makes a new description of an open file. A duplicate would share its locks.
-func reopen(f *os.File, flags int) (*os.File, error) {
-	path := fdPath(int(f.Fd()))
-	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open the segment once more through %s (is /proc mounted?): %w",
-			path, err)
-	}
-	return os.NewFile(uintptr(fd), f.Name()), nil
-}
-
-// fdPath names an open file so that it can be opened, linked or watched once more.
-func fdPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
 // View returns typed access to the memory, valid until Close or Detach.
 func (s *Segment) View() *layout.View { return s.view }
@@ -106,102 +60,4 @@ func (s *Segment) SameBoot() bool {
 	var hidden [16]byte
 	then, now := s.header.BootID, bootID()
 	return then == now || then == hidden || now == hidden
-}
-
-// withFile runs fn while the descriptors are open.
-func (s *Segment) withFile(fn func(fd int) error) error {
-	s.life.RLock()
-	defer s.life.RUnlock()
-	if s.file == nil {
-		return os.ErrClosed
-	}
-	return fn(int(s.file.Fd()))
-}
-
-// tryFile is withFile for the notifier, which holds its own lock: it must not wait for
-// a Close that waits for a call that waits for the notifier.
-func (s *Segment) tryFile(fn func(fd int) error) error {
-	if !s.life.TryRLock() {
-		return os.ErrClosed
-	}
-	defer s.life.RUnlock()
-	if s.file == nil {
-		return os.ErrClosed
-	}
-	return fn(int(s.file.Fd()))
-}
-
-// File returns a new description of the segment's file that holds no lock, to be
-// handed to a child. The caller closes it.
-func (s *Segment) File() (*os.File, error) {
-	flags := unix.O_RDWR
-	if s.readOnly {
-		flags = unix.O_RDONLY
-	}
-	var f *os.File
-	err := s.withFile(func(int) error {
-		if f = s.openByName(); f != nil {
-			return nil
-		}
-		var err error
-		f, err = reopen(s.file, flags)
-		return err
-	})
-	return f, err
-}
-
-// openByName opens the file through its name, nil if that is gone or another's. What
-// is opened through the creator's descriptor knows no name: it was opened without.
-func (s *Segment) openByName() *os.File {
-	if s.Nameless() {
-		return nil
-	}
-	f, err := openPath(s.path, s.readOnly)
-	if err != nil {
-		return nil
-	}
-	var st unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &st) != nil || st.Dev != s.dev || st.Ino != s.ino {
-		_ = f.Close() // a successor's
-		return nil
-	}
-	return f
-}
-
-// Close unmaps and closes, which frees every lock. It is for observers and failures;
-// others use Detach. A second Close does nothing.
-func (s *Segment) Close() error {
-	s.life.Lock()
-	defer s.life.Unlock()
-	if s.file == nil {
-		return nil
-	}
-	err := errors.Join(unmap(s.mem), s.probe.Close(), s.file.Close())
-	s.file, s.probe = nil, nil
-	return err
-}
-
-// pause waits d or until ctx ends, whichever is first.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// backoff doubles a delay from its first value to its limit.
-type backoff struct{ next time.Duration }
-
-const (
-	backoffFirst = 50 * time.Microsecond
-	backoffLimit = 5 * time.Millisecond
-)
-
-func (b *backoff) wait(ctx context.Context) error {
-	b.next = min(max(b.next*2, backoffFirst), backoffLimit)
-	return pause(ctx, b.next)
 }

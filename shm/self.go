@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"shmring/internal/layout"
 )
 
@@ -27,11 +25,7 @@ type Self struct {
 func Myself() Self { return myself() }
 
 var myself = sync.OnceValue(func() Self {
-	s := Self{PID: uint32(os.Getpid())}
-	var st unix.Stat_t
-	if unix.Stat("/proc/self/ns/pid", &st) == nil {
-		s.PIDNS = st.Ino
-	}
+	s := Self{PID: uint32(os.Getpid()), PIDNS: pidNamespace()}
 	s.Start, s.Comm = procStat("self")
 	return s
 })

@@ -1,3 +1,5 @@
+//go:build linux
+
 package shm
 
 import (
@@ -10,6 +12,9 @@ import (
 
 	"shmring/internal/fault"
 )
+
+// errNoSpc is the kernel's error for what NoSpaceError says.
+const errNoSpc = unix.ENOSPC
 
 // chunk bounds one fallocate, so that a large one can be given up in between.
 const chunk = 32 << 20
