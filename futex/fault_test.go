@@ -1,4 +1,4 @@
-//go:build fault
+//go:build linux && fault
 
 package futex
 

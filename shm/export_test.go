@@ -1,3 +1,5 @@
+//go:build linux
+
 package shm
 
 // What tests of the package look at from outside.

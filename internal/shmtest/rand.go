@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -36,7 +35,7 @@ func Rand(t testing.TB) (*rand.Rand, uint64) {
 // Yield lets others run, in this process and on this machine.
 func Yield() {
 	runtime.Gosched()
-	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+	yieldProcessor()
 }
 
 // Running reports whether the child is still there: it asks without waiting.
