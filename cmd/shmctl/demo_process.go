@@ -18,7 +18,8 @@ type demoSender struct {
 	files  int // files received from it
 	tries  int // looks for a good moment to kill it
 	cmd    *exec.Cmd
-	killed atomic.Bool
+	doomed atomic.Bool // we have killed it, or tried to
+	killed bool        // it died of that; known after wait
 }
 
 // startDemoSender runs this program once more, as a sender of the listed files.
@@ -40,7 +41,7 @@ func (s *demoSender) pid() int { return s.cmd.Process.Pid }
 
 // kill ends the process by SIGKILL.
 func (s *demoSender) kill() {
-	s.killed.Store(true)
+	s.doomed.Store(true)
 	_ = s.cmd.Process.Kill() // it may have ended by itself just now
 }
 
@@ -48,7 +49,8 @@ func (s *demoSender) kill() {
 // not read any more none either.
 func (s *demoSender) wait() error {
 	err := s.cmd.Wait()
-	if err == nil || s.killed.Load() && (errors.Is(err, syscall.EPIPE) || killedBy(err)) {
+	s.killed = s.doomed.Load() && killedBy(err)
+	if err == nil || s.killed || s.doomed.Load() && errors.Is(err, syscall.EPIPE) {
 		return nil
 	}
 	return fmt.Errorf("sender %d: %w", s.number, err)

@@ -22,6 +22,7 @@ type demoResult struct {
 	Unexpected uint64             `json:"unexpected"` // files that came twice
 	Unsent     uint64             `json:"unsent"`     // files that the killed sender did not get to
 	Holes      uint64             `json:"holes"`
+	Missed     bool               `json:"kill_missed"` // nobody could be killed, as was asked for
 	Latency    demoLatency        `json:"latency_ns"`
 	Senders    []demoSenderResult `json:"senders"`
 	Deaths     []demoDeath        `json:"deaths"`
@@ -87,6 +88,9 @@ func (r *demoResult) table(w io.Writer) error {
 			text += ", killed"
 		}
 		row(fmt.Sprintf("sender %d", s.Number), "%s", text)
+	}
+	if r.Missed {
+		row("killed", "nobody: all had sent their files before there was a chance")
 	}
 	if len(r.Deaths) > 0 {
 		row("holes", "%d%s", r.Holes, r.holeText())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -148,7 +149,7 @@ func (d *demo) take(m channel.Message) {
 // middle of a message: that leaves a hole.
 func (d *demo) maybeKill() {
 	victim := d.senders[len(d.senders)-1]
-	if !d.opts.kill || victim.killed.Load() || victim.files < victim.count/3 {
+	if !d.opts.kill || victim.doomed.Load() || victim.files < victim.count/3 {
 		return
 	}
 	const tries = 1000
@@ -201,17 +202,20 @@ func (d *demo) count() {
 	for _, s := range d.senders {
 		r.Senders = append(r.Senders, demoSenderResult{
 			Number: s.number, PID: s.pid(), Files: s.count, Received: s.files,
-			Killed: s.killed.Load(),
+			Killed: s.killed,
 		})
 	}
 	for _, owner := range d.missing {
-		if d.senders[owner].killed.Load() {
+		if d.senders[owner].killed {
 			r.Unsent++
 		} else {
 			r.Lost++
 		}
 	}
 	r.Holes = stats.Holes
+	r.Missed = d.opts.kill && !slices.ContainsFunc(d.senders, func(s *demoSender) bool {
+		return s.killed
+	})
 	for _, death := range stats.Deaths {
 		r.Deaths = append(r.Deaths, demoDeath{
 			PID: death.PID, Role: death.Role.String(), Comm: death.Comm,
