@@ -24,6 +24,9 @@ func describeIdentity(id *layout.Identity) string {
 func (ch *Channel) whyFull(since time.Time) string {
 	depth, err := ch.ring.Depth()
 	head := fmt.Sprintf("full: %d of %d slots in use", depth, ch.view.SlotCount)
+	if ch.view.ArenaSize > 0 {
+		head += fmt.Sprintf(", %d of %d arena bytes", ch.ring.ArenaUsed(), ch.view.ArenaSize)
+	}
 	if err != nil {
 		head = "full"
 	}

@@ -190,7 +190,8 @@ func (c *Consumer) uncommitted(w uint64) error {
 	switch {
 	case commit.Kind() == layout.SlotNone && commit.Length() == 0 && commit.Reserved() == 0:
 		return nil
-	case commit.Kind() != layout.SlotNone && commit.SameLap(before&c.slotMask, c.lapShift):
+	case commit.Kind() != layout.SlotNone && commit.Reserved() == 0 &&
+		commit.SameLap(before&c.slotMask, c.lapShift):
 		return nil
 	}
 	return corrupt(layout.PoisonCommit, w, "commit word of neither this lap nor the one before")

@@ -127,6 +127,9 @@ func (s *Segment) controlBusy(cause error) error {
 
 func describeHolder(h *layout.Holder) string {
 	text := describeIdentity(&h.Who)
+	if h.Who.PID.Load() == 0 {
+		return text // the rest is about the holder before
+	}
 	if op := layout.LoadText(h.Op[:]); op != "" {
 		text += " to " + op
 	}

@@ -17,7 +17,7 @@ var (
 	// ErrLayout says that the segment has another layout or geometry.
 	ErrLayout = errors.New("other layout")
 	// ErrOrphaned says that the segment was unlinked or replaced under its name.
-	ErrOrphaned = errors.New("segment was unlinked")
+	ErrOrphaned = errors.New("segment was unlinked: close the channel and open its name again")
 	// ErrStale says that the segment belongs to another boot or instance.
 	ErrStale = errors.New("stale segment")
 	// ErrCorrupt says that the segment holds bytes that cannot be.
@@ -53,6 +53,9 @@ type NoSpaceError struct {
 
 // Error implements error.
 func (e *NoSpaceError) Error() string {
+	if e.Need == 0 {
+		return fmt.Sprintf("%v: %s: %s", ErrNoSpace, e.Where, e.Remedy)
+	}
 	return fmt.Sprintf("%v: need %d bytes, %s has %d free: %s",
 		ErrNoSpace, e.Need, e.Where, e.Free, e.Remedy)
 }
