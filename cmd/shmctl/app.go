@@ -50,9 +50,11 @@ func (a *app) complain(verb string, err error) {
 	if verb != "" {
 		who += " " + verb
 	}
-	text := strings.ReplaceAll(explain(err), "\n", "; ")
-	_, _ = fmt.Fprintf(a.stderr, "%s: %s\n", who, text) // nowhere left to report
+	_, _ = fmt.Fprintf(a.stderr, "%s: %s\n", who, oneLine(err)) // nowhere left to report
 }
+
+// oneLine is what explain says, without newlines.
+func oneLine(err error) string { return strings.ReplaceAll(explain(err), "\n", "; ") }
 
 // first returns the first of several errors: the rest follow from it.
 func first(errs ...error) error {

@@ -6,33 +6,74 @@ import (
 	"github.com/spf13/cobra"
 
 	"shmring/channel"
+	"shmring/internal/layout"
 )
 
 // completeName completes the first argument with the names of channels.
 func (a *app) completeName(
 	_ *cobra.Command, args []string, prefix string,
 ) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return a.completeNames(nil, nil, prefix)
+	return a.completeFirst(args, prefix, func(e channel.Entry) bool { return !isEvent(e) })
 }
 
-// completeNames completes every argument with the names of channels.
+// completeEvent completes the first argument with the names of events.
+func (a *app) completeEvent(
+	_ *cobra.Command, args []string, prefix string,
+) ([]string, cobra.ShellCompDirective) {
+	return a.completeFirst(args, prefix, isEvent)
+}
+
+// completeNames completes every argument with the names of segments.
 func (a *app) completeNames(
 	_ *cobra.Command, _ []string, prefix string,
 ) ([]string, cobra.ShellCompDirective) {
+	return a.completeFirst(nil, prefix, func(channel.Entry) bool { return true })
+}
+
+func isEvent(e channel.Entry) bool { return e.Err == nil && e.Header.Kind == layout.KindEvent }
+
+func (a *app) completeFirst(
+	args []string, prefix string, fits func(channel.Entry) bool,
+) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	entries, err := channel.List(a.segmentDir())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name, prefix) {
+		if strings.HasPrefix(e.Name, prefix) && fits(e) {
 			names = append(names, e.Name)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completionCmd makes cobra's own command refuse wrong arguments as other verbs do.
+func completionCmd(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Args = func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("no shell %q; shmctl help completion lists them", args[0])
+			}
+			return nil
+		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		for _, shell := range cmd.Commands() {
+			shell.Args = func(cmd *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return usagef("%s takes no arguments", cmd.Name())
+				}
+				return nil
+			}
+		}
+	}
 }
 
 // named wants the name of a channel and from least to most arguments after it; most

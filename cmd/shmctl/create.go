@@ -21,7 +21,8 @@ until it is ended (close, or recv after a send --seal) or removed (rm). With --e
 with the last of those who attach to it from now on, unless messages are unread.`,
 		Example: `  shmctl create tokens
   shmctl create blobs --slots 64 --arena 64MiB --mode 0660`,
-		Args: named(0, 0),
+		Args:              named(0, 0),
+		ValidArgsFunction: cobra.NoFileCompletions, // the name is a new one
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o := g.opts
 			o.OpenOptions = a.openOptions()

@@ -51,6 +51,10 @@ func remedy(err error) string {
 	if errors.Is(err, channel.ErrLayout) && !met(err) {
 		return "leave the flags out to take the channel as it is"
 	}
+	if op, ok := errors.AsType[*channel.OpError](err); ok && op.Op == "open event" &&
+		errors.Is(err, fs.ErrNotExist) {
+		return "shmctl event signal NAME makes it"
+	}
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
 			return r.advice

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"os"
@@ -9,12 +10,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"shmring/channel"
 	"shmring/internal/shmtest"
+	"shmring/state"
 )
 
 // run1 runs one command line in this process and returns its standard output.
@@ -82,6 +85,33 @@ func TestJSONFieldsStay(t *testing.T) {
 		run1(t, "recv", "q", "--json", "--count", "2")), "\n"), ",") + "]"
 	run1(t, "rm", "q")
 
+	run1(t, "create", "q")
+	outputs["watch"] = watched(t, "q")
+	ch, err = channel.Open(t.Context(), "q", channel.OpenOptions{Dir: dir})
+	require.NoError(t, err)
+	rx, err = ch.TryReceiver() // else drain would leave without detaching
+	require.NoError(t, err)
+	outputs["drain"] = run1(t, "drain", "q", "--json")
+	require.NoError(t, rx.Close())
+	require.NoError(t, ch.Close())
+	run1(t, "close", "q")
+	outputs["version"] = run1(t, "version", "--json")
+	outputs["event-signal"] = "[" + run1(t, "event", "signal", "e", "text", "--json") + "," +
+		run1(t, "event", "signal", "e", "\xff", "--json") + "]"
+	outputs["event-wait"] = run1(t, "event", "wait", "e", "--since", "0", "--json")
+	e, err := channel.OpenEvent(t.Context(), "e", channel.OpenOptions{Dir: dir})
+	require.NoError(t, err)
+	outputs["event-show"] = run1(t, "event", "show", "e", "--json")
+	require.NoError(t, e.Close())
+	outputs["gc"] = run1(t, "gc", "--persistent", "--json")
+
+	repairs, err := json.Marshal(newRepairsJSON("q", &repairs{
+		after:   channel.Stats{Deaths: []channel.Death{{PID: 1}}},
+		changes: []state.Transition{{}},
+	}))
+	require.NoError(t, err)
+	outputs["recover"] = string(repairs)
+
 	death, err := json.Marshal(newStatJSON(&view{
 		stats: channel.Stats{Deaths: []channel.Death{{PID: 1}}}, err: channel.ErrCorrupt,
 		entry: channel.Entry{Err: channel.ErrCorrupt},
@@ -94,6 +124,22 @@ func TestJSONFieldsStay(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, strings.Fields(string(want)), fields(t, text), "%s --json", verb)
 	}
+}
+
+// watched returns the first line that watch prints, as a JSON text.
+func watched(t *testing.T, name string) string {
+	t.Helper()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	a := &app{stdin: strings.NewReader(""), stdout: w, stderr: os.Stderr, getenv: os.Getenv}
+	code := make(chan int)
+	go func() { code <- a.execute(t.Context(), []string{"watch", name, "--json"}) }()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	require.Equal(t, exitOK, <-code)
+	require.NoError(t, w.Close())
+	return line
 }
 
 // TestJSONFieldsAreDocumented looks for every field in the manual.
@@ -116,19 +162,43 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 func TestTheManualHasEveryVerbFlagAndExitCode(t *testing.T) {
 	manual, err := os.ReadFile(filepath.Join("..", "..", "docs", "SHMCTL.md"))
 	require.NoError(t, err)
-	for _, cmd := range newRootCmd(newApp()).Commands() {
-		if cmd.Hidden || !cmd.Runnable() || cmd.Name() == "demo" {
+	for _, cmd := range verbs(newRootCmd(newApp())) {
+		if cmd.Name() == "demo" {
 			continue
 		}
-		assert.Contains(t, string(manual), "shmctl "+cmd.Use)
+		use := strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + cmd.Use
+		assert.Contains(t, string(manual), use)
 		cmd.LocalFlags().VisitAll(func(flag *pflag.Flag) {
-			assert.Contains(t, string(manual), "--"+flag.Name, cmd.Name())
+			assert.Contains(t, string(manual), "--"+flag.Name, use)
 		})
 	}
 	for line := range strings.Lines(exitCodesText) {
 		if code, _, ok := strings.Cut(strings.TrimPrefix(line, "  "), " "); ok && code != "" &&
 			strings.Trim(code, "0123456789") == "" {
 			assert.Contains(t, string(manual), "| "+code+" |")
+		}
+	}
+}
+
+// verbs returns every command that a user may give, also those of a command.
+func verbs(parent *cobra.Command) []*cobra.Command {
+	var found []*cobra.Command
+	for _, cmd := range parent.Commands() {
+		if cmd.Hidden || !cmd.Runnable() {
+			continue
+		}
+		found = append(found, cmd)
+		if cmd.Name() != "completion" { // its shells are not ours
+			found = append(found, verbs(cmd)...)
+		}
+	}
+	return found
+}
+
+func TestEveryVerbCompletesItsArguments(t *testing.T) {
+	for _, cmd := range verbs(newRootCmd(newApp())) {
+		if cmd.Name() != "demo" {
+			assert.NotNil(t, cmd.ValidArgsFunction, cmd.CommandPath())
 		}
 	}
 }

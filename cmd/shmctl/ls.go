@@ -26,6 +26,7 @@ corrupt, or event (no channel); shmctl stat tells more.`,
 			}
 			return nil
 		},
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			entries, err := channel.List(a.segmentDir())
 			if err != nil {

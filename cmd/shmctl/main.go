@@ -1,4 +1,5 @@
-// Shmctl makes, fills, empties, ends, shows and removes shmring channels.
+// Shmctl makes, fills, empties, ends, repairs, shows, watches and removes shmring
+// channels.
 //
 //	seq 1 1000000 | shmctl send q --lines --seal
 //	shmctl recv q --lines

@@ -13,8 +13,9 @@ func newRootCmd(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "shmctl",
 		Short: "Channels in shared memory between the processes of one machine",
-		Long: `Shmctl makes, fills, empties, ends, shows and removes shmring channels: named,
-bounded, crash-proof queues in shared memory between processes of one machine.`,
+		Long: `Shmctl makes, fills, empties, ends, repairs, shows, watches and removes shmring
+channels: named, bounded, crash-proof queues in shared memory between processes of one machine.
+It signals and awaits events as well.`,
 		Example: `  seq 1 1000000 | shmctl send q --lines --seal
   shmctl recv q --lines > out`,
 		SilenceErrors: true,
@@ -29,6 +30,9 @@ bounded, crash-proof queues in shared memory between processes of one machine.`,
 			if err := cmd.ValidateFlagGroups(); err != nil {
 				return usagef("%w", err)
 			}
+			if aboutProgram(cmd) {
+				return nil
+			}
 			return a.checkDir()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -38,10 +42,23 @@ bounded, crash-proof queues in shared memory between processes of one machine.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(
 		newCreateCmd(a), newSendCmd(a), newRecvCmd(a), newCloseCmd(a), newLsCmd(a), newStatCmd(a),
-		newRmCmd(a), newExitCodesTopic(),
+		newRmCmd(a), newDrainCmd(a), newRecoverCmd(a), newWatchCmd(a), newEventCmd(a),
+		newGCCmd(a), newVersionCmd(a), newExitCodesTopic(),
 	)
 	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a))
+	completionCmd(root)
 	return root
+}
+
+// aboutProgram reports whether a command looks at no segments.
+func aboutProgram(cmd *cobra.Command) bool {
+	for ; cmd.HasParent(); cmd = cmd.Parent() {
+		switch cmd.Name() {
+		case "help", "version", "completion":
+			return true
+		}
+	}
+	return false
 }
 
 // checkDir refuses a directory of segments that is not there: a channel that is not

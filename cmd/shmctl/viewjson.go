@@ -135,27 +135,37 @@ func creatorComm(e channel.Entry) string {
 
 func newStatJSON(v *view) statJSON {
 	j := statJSON{
-		summaryJSON:  newSummaryJSON(v),
-		Participants: []participantJSON{}, History: []transitionJSON{}, Deaths: []deathJSON{},
+		summaryJSON: newSummaryJSON(v), Participants: newParticipantsJSON(v),
+		History: []transitionJSON{}, Deaths: newDeathsJSON(v.stats.Deaths),
 	}
-	for _, p := range v.participants {
-		j.Participants = append(j.Participants, participantJSON{
+	for _, t := range v.history {
+		j.History = append(j.History, newTransitionJSON(t))
+	}
+	return j
+}
+
+func newParticipantsJSON(v *view) []participantJSON {
+	list := make([]participantJSON, len(v.participants))
+	for i, p := range v.participants {
+		list[i] = participantJSON{
 			Place: p.Place, Claim: p.Instance, Role: p.Role.String(), PID: p.PID, Comm: p.Comm,
 			Who: p.Who, Since: p.Since.UTC(), Condition: v.condition(p), Busy: p.Busy,
 			Waiting: p.Waiting, WaitingNs: int64(p.WaitingTime), Progress: p.Progress.UTC(),
 			Held: p.Held, Reserved: p.Reserved, Messages: p.Messages, Bytes: p.Bytes,
 			Waits: p.Waits, Parks: p.Parks, Wakes: p.Wakes,
-		})
+		}
 	}
-	for _, t := range v.history {
-		j.History = append(j.History, newTransitionJSON(t))
-	}
-	for _, d := range v.stats.Deaths {
-		j.Deaths = append(j.Deaths, deathJSON{
+	return list
+}
+
+func newDeathsJSON(deaths []channel.Death) []deathJSON {
+	list := make([]deathJSON, len(deaths))
+	for i, d := range deaths {
+		list[i] = deathJSON{
 			Claim: d.Instance, PID: d.PID, Role: d.Role.String(), Comm: d.Comm, At: d.At.UTC(),
-		})
+		}
 	}
-	return j
+	return list
 }
 
 func newTransitionJSON(t state.Transition) transitionJSON {

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+	"github.com/spf13/cobra"
+
+	"shmring/channel"
+	"shmring/state"
+)
+
+func newRecoverCmd(a *app) *cobra.Command {
+	var timeout time.Duration
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "recover NAME",
+		Short: "Repair a channel and say what was repaired",
+		Long: `Recover settles the participants that died, completes what a dead process left half
+done, and brings a channel in state ERROR back to ACTIVE: slots that are damaged are given up and
+counted, messages that are whole are kept. A channel that is well stays as it is.
+
+While a receiver lives, only its own process can repair slots (6): end it first. What is beyond
+repair (7) can only be closed by force or removed.`,
+		Args:              named(0, 0),
+		ValidArgsFunction: a.completeName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if timeout <= 0 {
+				return usagef("--timeout %s: want more than nothing", timeout)
+			}
+			return a.recover(cmd.Context(), args[0], timeout, asJSON)
+		},
+	}
+	flags := cmd.Flags()
+	flags.DurationVar(&timeout, "timeout", 10*time.Second,
+		"longest wait for somebody who controls the channel")
+	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// recover looks before it attaches: attaching alone settles the dead.
+func (a *app) recover(
+	ctx context.Context, name string, timeout time.Duration, asJSON bool,
+) (err error) {
+	ctx, cancel := bounded(ctx, timeout)
+	defer cancel()
+	seen, err := a.observe(ctx, name)
+	if err != nil {
+		return err
+	}
+	r := repairs{before: seen.Stats()}
+	changes := seen.History()
+	if err := seen.Close(); err != nil {
+		return err
+	}
+	ch, err := channel.Open(ctx, name, a.openOptions())
+	if err != nil {
+		return err
+	}
+	if ch.Instance() != seen.Instance() {
+		r.before, changes = ch.Stats(), ch.History() // somebody made it anew meanwhile
+	}
+	err = ch.Recover(ctx)
+	r.after, r.failed = ch.Stats(), err != nil
+	r.changes = since(changes, ch.History())
+	if asJSON {
+		err = errors.Join(err, a.printJSON(newRepairsJSON(name, &r)))
+	} else {
+		err = errors.Join(err, a.print(name+": "+r.text()+"\n"))
+	}
+	if ch.Options().Lifetime == channel.Ephemeral {
+		return err // not detached: an ephemeral channel could go with us
+	}
+	return first(err, ch.Close())
+}
+
+// repairs are what changed between two looks at a channel.
+type repairs struct {
+	before, after channel.Stats
+	changes       []state.Transition
+	failed        bool
+}
+
+// since returns what is new in a later history.
+func since(old, now []state.Transition) []state.Transition {
+	if len(old) == 0 {
+		return now
+	}
+	last := old[len(old)-1].Word
+	for i, t := range now {
+		if t.Word == last {
+			return now[i+1:]
+		}
+	}
+	return now
+}
+
+// settled returns the deaths that the log did not have before.
+func (r *repairs) settled() []channel.Death {
+	known := make(map[uint64]bool)
+	for _, d := range r.before.Deaths {
+		known[d.Instance] = true
+	}
+	var fresh []channel.Death
+	for _, d := range r.after.Deaths {
+		if !known[d.Instance] {
+			fresh = append(fresh, d)
+		}
+	}
+	return fresh
+}
+
+func (r *repairs) holes() uint64   { return r.after.Holes - r.before.Holes }
+func (r *repairs) damaged() uint64 { return r.after.Corrupt - r.before.Corrupt }
+
+func (r *repairs) text() string {
+	var parts []string
+	if r.before.State != r.after.State {
+		was := "was " + r.before.State.String()
+		if r.before.Reason != "" {
+			was += " (" + r.before.Reason + ")"
+		}
+		parts = append(parts, was)
+	}
+	if n := r.damaged(); n > 0 {
+		parts = append(parts, english.Plural(int(n), "damaged slot", "")+" given up")
+	}
+	if n := r.holes(); n > 0 {
+		parts = append(parts, english.Plural(int(n), "unfilled slot", "")+" of the dead skipped")
+	}
+	for _, d := range r.settled() {
+		parts = append(parts, fmt.Sprintf("settled the dead %s pid %d (%s)", d.Role, d.PID, d.Comm))
+	}
+	switch {
+	case len(parts) > 0:
+	case r.failed:
+		parts = append(parts, "nothing was repaired")
+	default:
+		parts = append(parts, "there was nothing to repair")
+	}
+	return r.after.State.String() + ": " + strings.Join(parts, ", ")
+}
+
+// repairsJSON is what recover --json prints, also when it fails.
+type repairsJSON struct {
+	Name    string           `json:"name"`
+	State   string           `json:"state"`
+	Reason  string           `json:"reason"`
+	Before  string           `json:"before"`
+	Corrupt uint64           `json:"corrupt"`
+	Holes   uint64           `json:"holes"`
+	Deaths  []deathJSON      `json:"deaths"`
+	History []transitionJSON `json:"history"`
+}
+
+func newRepairsJSON(name string, r *repairs) repairsJSON {
+	j := repairsJSON{
+		Name: name, State: r.after.State.String(), Reason: r.after.Reason,
+		Before: r.before.State.String(), Corrupt: r.damaged(), Holes: r.holes(),
+		Deaths: newDeathsJSON(r.settled()), History: []transitionJSON{},
+	}
+	for _, t := range r.changes {
+		j.History = append(j.History, newTransitionJSON(t))
+	}
+	return j
+}
