@@ -74,12 +74,16 @@ func (ch *Channel) events() [4]*layout.Event {
 
 // unclaim leaves a place cleanly: nothing of ours stays behind in the row, and no
 // death is on record there.
-func (ch *Channel) unclaim(place int) error {
+func (ch *Channel) unclaim(place int) error { return ch.unclaimKeeping(place, 0) }
+
+// unclaimKeeping is unclaim that leaves a death on record: while the byte is ours nobody
+// else can have written there, and nobody sees the place free without it.
+func (ch *Channel) unclaimKeeping(place int, dead uint64) error {
 	gone := ch.guard(func() error {
 		row := &ch.view.Participants[place]
 		ch.foldCounters(row)
 		ch.clearRow(place)
-		row.Dead.Store(0)
+		row.Dead.Store(dead) // sync: death
 		fault.Point("channel.unclaim.cleared")
 		row.Claim.Store(0) // sync: claim
 		fault.Point("channel.unclaim.unnumbered")

@@ -118,6 +118,7 @@ func openEventOnce(ctx context.Context, name string, o OpenOptions) (*Event, err
 // attachEvent makes an Event of an open segment, and takes a place. On error the segment
 // is given back.
 func attachEvent(seg *shm.Segment, o OpenOptions) (*Event, error) {
+	o.Guard = true // also where it is one of several things to wait for
 	e := &Event{}
 	err := seg.Guard(func() error {
 		var err error
@@ -187,7 +188,8 @@ func openOrCreateEvent(
 	if err != nil {
 		return nil, err
 	}
-	seg, err := shm.Open(ctx, shm.OpenOptions{Dir: o.Dir, Name: name, AllowUIDs: o.AllowUIDs})
+	seg, release, err := shm.OpenControlled(ctx,
+		shm.OpenOptions{Dir: o.Dir, Name: name, AllowUIDs: o.AllowUIDs}, "open or create")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		e, err := createEvent(ctx, name, o)
@@ -204,7 +206,8 @@ func openOrCreateEvent(
 	case err != nil:
 		return nil, err
 	}
-	verdict, err := judgeEvent(ctx, seg, want)
+	verdict, err := judgeEvent(seg, want)
+	release()
 	if err == nil && verdict == "" {
 		return attachEvent(seg, o.OpenOptions)
 	}
@@ -217,15 +220,10 @@ func openOrCreateEvent(
 
 // judgeEvent decides under the control lock what becomes of an existing segment: "" if it
 // is to be used, or why it was unlinked.
-func judgeEvent(ctx context.Context, seg *shm.Segment, want layout.Params) (string, error) {
+func judgeEvent(seg *shm.Segment, want layout.Params) (string, error) {
 	if err := checkKind(seg, layout.KindEvent); err != nil {
 		return "", err
 	}
-	release, err := seg.Control(ctx, "open or create")
-	if err != nil {
-		return "", err
-	}
-	defer release()
 	alone, err := seg.TryExclusive()
 	if err != nil {
 		return "", err

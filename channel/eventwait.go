@@ -45,14 +45,20 @@ func (e *Event) await(ctx context.Context, since uint64) error {
 	e.mu.Lock()
 	rounds := e.spin.Begin()
 	e.mu.Unlock()
-	if rounds > 0 {
-		hit := e.spinFor(rounds, since)
-		e.mu.Lock()
+	for spun := 0; spun < rounds; spun += spinChunk {
+		hit := e.spinFor(min(rounds-spun, spinChunk), since)
 		if hit >= 0 {
-			e.spin.Hit(hit)
-		} else {
-			e.spin.Miss()
+			e.mu.Lock()
+			e.spin.Hit(spun + hit)
+			e.mu.Unlock()
 		}
+		if err := e.look(ctx, since); !errors.Is(err, errQuiet) {
+			return err
+		}
+	}
+	if rounds > 0 {
+		e.mu.Lock()
+		e.spin.Miss()
 		e.mu.Unlock()
 	}
 	return e.park(ctx, since)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+
+	"shmring/futex"
+	"shmring/ring"
 )
 
 // Feed sends every slice that comes from in, until in is closed or an error. A slice that
@@ -41,8 +44,26 @@ func Forward(ctx context.Context, rx *Receiver, out chan<- []byte) error {
 		case out <- m.Clone():
 			m.Release()
 		case <-ctx.Done():
-			m.Release()
+			rx.putBack(m)
 			return rx.ch.fail("recv", rx.ch.ended(ctx, "waiting for somebody to take a message"))
 		}
+	}
+}
+
+// putBack makes the message that was received last the one that the next call receives. If
+// others were received meanwhile, or the receiver was closed, it is released.
+func (rx *Receiver) putBack(m Message) {
+	rx.gate.mu.Lock()
+	last := !rx.gone && !rx.gate.closed && !rx.kept && rx.cons.NextPos() == m.pos+1
+	if last {
+		rx.item = ring.Item{Bytes: m.Bytes(), Pos: m.pos, Redelivered: m.Redelivered()}
+		rx.kept = true
+		if rx.gate.running { // a call that sleeps has it now
+			rx.ch.try(func() { futex.Broadcast(rx.ch.dataEvent) })
+		}
+	}
+	rx.gate.mu.Unlock()
+	if !last {
+		m.Release()
 	}
 }

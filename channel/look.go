@@ -95,7 +95,7 @@ func poisonable(w state.Word) bool {
 // repair completes what a dead controller left half done. It tries the control lock
 // once: whoever holds it will finish, or die and be noticed.
 func (ch *Channel) repair() bool {
-	if ch.seg.ReadOnly() || !ch.needsRepair() {
+	if ch.view.Kind != layout.KindChannel || ch.seg.ReadOnly() || !ch.needsRepair() {
 		return false
 	}
 	release, ok, err := ch.seg.TryControl("repair")

@@ -94,9 +94,7 @@ func (ch *Channel) asReceiver(f func(*ring.Consumer) error) error {
 	}
 	row := &ch.view.Participants[layout.PlaceReceiver]
 	dead := row.Dead.Load() // sync: death
-	err = errors.Join(err, ch.unclaim(layout.PlaceReceiver))
-	row.Dead.CompareAndSwap(0, dead) // sync: death
-	return err
+	return errors.Join(err, ch.unclaimKeeping(layout.PlaceReceiver, dead))
 }
 
 // claimSettled is claim that gives somebody who is just settling the place time to end.

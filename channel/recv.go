@@ -87,6 +87,9 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 		rx.showReleased()
 		return nil
 	})
+	if err != nil {
+		rx.giveBack(m.pos) // nobody else can
+	}
 	return dst, rx.ch.fail("recv", err)
 }
 
@@ -104,10 +107,10 @@ func (rx *Receiver) RecvBatch(ctx context.Context, dst []Message) (int, error) {
 		return 0, rx.end("recv", err)
 	}
 	dst[0] = rx.handOut()
-	n := 0
-	// A fault among the further ones is met again by the next call.
-	_ = rx.ch.guardData(func() error { n = rx.fill(dst[1:]); return nil })
-	return n + 1, nil
+	n := 1
+	// A fault among the further ones is met again by the next call; n counts those before it.
+	_ = rx.ch.guardData(func() error { rx.fill(dst, &n); return nil })
+	return n, nil
 }
 
 // Messages iterates over the messages until the end of the channel. Each is valid
@@ -204,24 +207,24 @@ func (rx *Receiver) next() error {
 }
 
 // fill takes what more is there into dst, without settling anything: the next call meets
-// the same and reports it. It returns how many that are.
-func (rx *Receiver) fill(dst []Message) int {
+// the same and reports it. It counts them in n, where the first goes.
+func (rx *Receiver) fill(dst []Message, n *int) {
 	if rx.ch.state.Load().Forced() {
-		return 0
+		return
 	}
-	n, pos := 0, rx.cons.NextPos()
-	for n < len(dst) {
+	at, pos := *n, rx.cons.NextPos()
+	defer func() { *n = at }() // also if the memory goes
+	for at < len(dst) {
 		if data, size, ok := rx.cons.Take(); ok {
-			dst[n] = Message{rx: rx, data: data, pos: pos, meta: uint64(size)}
+			dst[at] = Message{rx: rx, data: data, pos: pos, meta: uint64(size)}
 		} else if rx.cons.Ready() && rx.next() == nil {
-			dst[n] = newMessage(rx, &rx.item)
+			dst[at] = newMessage(rx, &rx.item)
 		} else {
 			break
 		}
-		n, pos = n+1, rx.cons.NextPos()
+		at, pos = at+1, rx.cons.NextPos()
 	}
 	rx.ch.token.Acquire()
-	return n
 }
 
 // end wraps an error, except io.EOF.

@@ -37,6 +37,9 @@ func (t Typed[T]) Send(ctx context.Context, tx *Sender, v T) error {
 			err = fmt.Errorf("%w: the codec reserved %d bytes and used %d",
 				ErrTooBig, len(b), len(out))
 		}
+		if err == nil && len(out) > 0 && &out[0] != &b[0] {
+			copy(b, out) // the codec grew its buffer, as append may
+		}
 		return len(out), err
 	})
 }

@@ -22,8 +22,11 @@ func (s *shape) stamp(c cell, payload []byte) {
 // SentNs returns when a message that is held was sent, in Unix nanoseconds; zero without
 // timestamps, or if it is not held.
 func (c *Consumer) SentNs(pos uint64) int64 {
-	held := pos-uint64(c.head) < uint64(c.next-c.head) &&
-		c.found[c.index(slotPos(pos))]&heldNow != 0
+	from, to := c.head, c.next
+	if c.gone.active {
+		from, to = c.gone.head, c.gone.next
+	}
+	held := pos-uint64(from) < uint64(to-from) && c.found[c.index(slotPos(pos))]&heldNow != 0
 	if c.timestampOff == 0 || !held {
 		return 0
 	}
