@@ -3,6 +3,7 @@ package shmring_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,9 +66,11 @@ func TestConsumerModuleBuilds(t *testing.T) {
 				require.NoError(t, cmd.Start())
 				sides = append(sides, cmd)
 			}
-			for _, cmd := range sides {
-				require.NoError(t, cmd.Wait(), "%s", cmd)
+			var errs []error
+			for _, cmd := range sides { // all of them: nobody is left running
+				errs = append(errs, cmd.Wait())
 			}
+			require.NoError(t, errors.Join(errs...))
 			assert.Equal(t, "hello\n", received.String())
 		})
 	}

@@ -29,4 +29,7 @@
 //
 // Sleeps are absolute in CLOCK_MONOTONIC, so that a signal does not lengthen them.
 // Words are shared between processes: FUTEX_PRIVATE_FLAG is never set.
+//
+// Systems without futexes compile the package: a wait there fails at once with
+// errors.ErrUnsupported.
 package futex

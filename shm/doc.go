@@ -26,4 +26,7 @@
 // and inherited one keeps its lock. Go programs cannot do that; mappings are marked
 // so that a C library that forks does not pass them on. Seccomp profiles and
 // sandboxes without these locks are refused with an error when a segment is opened.
+//
+// On other systems than Linux, and on other processors than amd64 and arm64, everything
+// that would make, open, list or remove a segment fails with errors.ErrUnsupported.
 package shm
