@@ -40,6 +40,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return sent, nil
 }
 
+// maxEmptyReads is how often a source may have neither bytes nor an error.
+const maxEmptyReads = 100
+
 // errNothing ends a reservation for which the source had no bytes.
 var errNothing = errors.New("nothing to send")
 
@@ -52,7 +55,11 @@ func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 		var end error
 		err := w.tx.SendFunc(w.ctx, w.max, func(b []byte) (int, error) {
 			var n int
-			for n == 0 && end == nil {
+			for tries := 0; n == 0 && end == nil; tries++ {
+				if tries == maxEmptyReads {
+					end = io.ErrNoProgress
+					break
+				}
 				n, end = r.Read(b)
 			}
 			if n == 0 {

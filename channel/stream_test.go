@@ -77,7 +77,9 @@ func TestStreamErrorsOnBothSides(t *testing.T) {
 	ch := newChannel(t, channel.Options{Slots: 4})
 	tx, rx := pair(t, ch)
 	w := channel.NewWriter(ctx, tx)
-	_, err := w.ReadFrom(iotest.ErrReader(io.ErrUnexpectedEOF))
+	_, err := w.ReadFrom(idle{})
+	require.ErrorIs(t, err, io.ErrNoProgress)
+	_, err = w.ReadFrom(iotest.ErrReader(io.ErrUnexpectedEOF))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	n, err := w.Write(nil)
 	require.NoError(t, err)
@@ -100,6 +102,11 @@ func TestStreamErrorsOnBothSides(t *testing.T) {
 	require.ErrorIs(t, err, channel.ErrDraining)
 	require.NoError(t, ch.Close())
 }
+
+// idle has nothing and no error.
+type idle struct{}
+
+func (idle) Read([]byte) (int, error) { return 0, nil }
 
 // refusing takes nothing.
 type refusing struct{}

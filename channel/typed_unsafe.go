@@ -12,7 +12,7 @@ import (
 type Plain[T any] struct{ size int }
 
 // NewPlain returns the codec of T, or an error if a T holds a pointer (a string, slice,
-// map, interface, channel or function is one) or its size depends on the word size.
+// map, interface, channel or function is one).
 func NewPlain[T any]() (Plain[T], error) {
 	t := reflect.TypeFor[T]()
 	if err := plainType(t, t.String()); err != nil {

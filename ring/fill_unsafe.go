@@ -12,10 +12,14 @@ import (
 // overlap. A group is as large as what a processor can have under way.
 const ahead = 16
 
+// fetchMost bounds one fetch: more than the first-level cache holds is of no use, and nobody
+// can interrupt it.
+const fetchMost = 256
+
 // fetch fetches the lines of n slots from pos on, as far as they follow each other in
 // memory. They are free: the caller has room for them.
 func (s *shape) fetch(pos slotPos, n uint64) {
-	n = min(n, s.slots-uint64(s.index(pos)))
+	n = min(n, fetchMost, s.slots-uint64(s.index(pos)))
 	stride := uint64(1) << (s.sizeShift & 63)
 	if lines := uint64(layout.ArenaUnit); stride < lines {
 		n, stride = (n*stride+lines-1)/lines, lines
