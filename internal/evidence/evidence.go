@@ -7,6 +7,7 @@ package evidence
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -67,9 +68,19 @@ func Size(tb testing.TB, name string, def int) int {
 // Write stores r for a run that began at started. A failed test leaves no record.
 func Write(tb testing.TB, started time.Time, r Record) {
 	tb.Helper()
-	dir := os.Getenv(DirVar)
-	if dir == "" || tb.Failed() {
+	if tb.Failed() {
 		return
+	}
+	if err := Store(started, r); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Store is Write for a program that is no test.
+func Store(started time.Time, r Record) error {
+	dir := os.Getenv(DirVar)
+	if dir == "" {
+		return nil
 	}
 	r.Started = started.UTC().Truncate(time.Second)
 	r.Seconds = time.Since(started).Round(100 * time.Millisecond).Seconds()
@@ -78,12 +89,13 @@ func Write(tb testing.TB, started time.Time, r Record) {
 	r.Commit = os.Getenv(CommitVar)
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		tb.Fatalf("record %s: %v", r.Name, err)
+		return fmt.Errorf("record %s: %w", r.Name, err)
 	}
 	path := filepath.Join(dir, r.Name+".json")
 	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil { //nolint:gosec // read by all
-		tb.Fatalf("record %s: %v", r.Name, err)
+		return fmt.Errorf("record %s: %w", r.Name, err)
 	}
+	return nil
 }
 
 // Quantiles returns p50, p99 and max of times, in milliseconds.

@@ -4,6 +4,7 @@ package shmtest
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +20,10 @@ const EnvChild = "SHMRING_TEST_CHILD"
 
 // EnvDir is the variable that moves segments; package shm reads it.
 const EnvDir = "SHMRING_DIR"
+
+// EnvBase moves the directories that Dir makes, for whoever runs tests that may be killed
+// and cleans up after them.
+const EnvBase = "SHMRING_TEST_DIR"
 
 // A ChildFunc is the body of a child process. Its arguments are those given to Start.
 type ChildFunc func(c *Conn, args []string) error
@@ -70,7 +75,7 @@ func (c *Conn) Hear() string {
 // points SHMRING_DIR to it. When the test ends it must be empty.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "shmring-test-*")
+	dir, err := os.MkdirTemp(cmp.Or(os.Getenv(EnvBase), "/dev/shm"), "shmring-test-*")
 	if err != nil {
 		t.Fatal(err)
 	}
