@@ -158,26 +158,28 @@ func atPolicy(ctx context.Context, err error) bool {
 
 // finish makes the last steps of a drained or forced channel: CLOSING, CLOSED, unlink.
 func (ch *Channel) finish(ctx context.Context, reason string) error {
-	return ch.withLock(ctx, "shutdown", func() error {
-		w := ch.state.Load()
-		if w.State() != state.Closed {
-			if !w.Forced() && !ch.ring.Drained() {
-				return fmt.Errorf("%w: messages came back while closing", ErrState)
-			}
-			if err := ch.advance(state.Closing, w.Forced(), reason, nil); err != nil {
-				return err
-			}
-			fault.Point("channel.shutdown.closing")
-			if err := ch.advance(state.Closed, w.Forced(), reason, nil); err != nil {
-				return err
-			}
-			fault.Point("channel.shutdown.closed")
+	return ch.withLock(ctx, "shutdown", func() error { return ch.finishLocked(reason) })
+}
+
+func (ch *Channel) finishLocked(reason string) error {
+	w := ch.state.Load()
+	if w.State() != state.Closed {
+		if !w.Forced() && !ch.ring.Drained() {
+			return fmt.Errorf("%w: messages came back while closing", ErrState)
 		}
-		if ch.seg.Nameless() {
-			return nil
+		if err := ch.advance(state.Closing, w.Forced(), reason, nil); err != nil {
+			return err
 		}
-		return ch.seg.Unlink()
-	})
+		fault.Point("channel.shutdown.closing")
+		if err := ch.advance(state.Closed, w.Forced(), reason, nil); err != nil {
+			return err
+		}
+		fault.Point("channel.shutdown.closed")
+	}
+	if ch.seg.Nameless() {
+		return nil
+	}
+	return ch.seg.Unlink()
 }
 
 // rollback takes the seal back: through ERROR and RECOVERING to ACTIVE, in one hold

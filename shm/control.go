@@ -96,15 +96,16 @@ func (s *Segment) freeControl() {
 
 // unlockControl frees the kernel's lock; others of this attachment still wait.
 func (s *Segment) unlockControl() {
-	// It can fail only if the segment was closed, which freed the lock as well.
-	_ = s.withFile(func(fd int) error {
-		_ = s.Guard(func() error { // memory that is gone holds no name either
-			s.view.Control.Holder.Who.PID.Store(0)
-			return nil
-		})
-		fault.Point("shm.control.unlock")
-		return unlockByte(fd, controlByte)
+	_ = s.withFile(s.unlockControlOf) // it fails only if the segment was closed, which freed it
+}
+
+func (s *Segment) unlockControlOf(fd int) error {
+	_ = s.Guard(func() error { // memory that is gone holds no name either
+		s.view.Control.Holder.Who.PID.Store(0)
+		return nil
 	})
+	fault.Point("shm.control.unlock")
+	return unlockByte(fd, controlByte)
 }
 
 // controlBusy adds the holder to why the wait ended.

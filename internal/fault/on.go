@@ -55,21 +55,28 @@ func SetRules(text string) error {
 	return nil
 }
 
+// anywhere is the name that stands for every point in a rule.
+const anywhere = "*"
+
 // Point marks a named place: it runs the hook and whatever rule is due here.
 func Point(name string) {
 	if f := hook.Load(); f != nil {
 		(*f)(name)
 	}
-	if r := due(name, func(r *rule) bool { return r.action != "errno" }); r != nil {
-		r.act(name)
+	for _, key := range [...]string{name, anywhere} {
+		if r := due(key, func(r *rule) bool { return r.action != "errno" }); r != nil {
+			r.act(name)
+		}
 	}
 }
 
 // ErrInjected is wrapped by every error that Err returns.
 var ErrInjected = errors.New("injected fault")
 
-// Err returns the error to inject at a named place, by a rule name:errno=N.
+// Err is a Point before a call of the kernel that may fail: it returns the error to inject
+// there, by a rule name:errno=N.
 func Err(name string) error {
+	Point(name)
 	r := due(name, func(r *rule) bool { return r.action == "errno" })
 	if r == nil {
 		return nil

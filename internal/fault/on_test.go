@@ -111,14 +111,22 @@ func TestErrorIsInjectedOnceAtItsHit(t *testing.T) {
 	require.ErrorIs(t, Err("b"), ErrInjected, "a number that is none is an error, too")
 }
 
-func TestErrorAndPointOfOneNameAreApart(t *testing.T) {
+func TestErrorIsAPointToo(t *testing.T) {
 	withRules(t, "a:errno=5")
 	Point("a")
 	require.ErrorIs(t, Err("a"), syscall.EIO, "the point took no hit")
-	withRules(t, "a:panic")
+	withRules(t, "a:panic:2")
 	require.NoError(t, Err("a"))
-	require.PanicsWithValue(t, "fault point a", func() { Point("a") })
+	require.PanicsWithValue(t, "fault point a", func() { _ = Err("a") })
 	Point("a")
+}
+
+func TestRuleForAnywhereCountsAllPoints(t *testing.T) {
+	withRules(t, "*:panic:3,b:sleep=1us")
+	Point("a")
+	Point("b")
+	require.PanicsWithValue(t, "fault point c", func() { Point("c") })
+	Point("d")
 }
 
 func TestHookSeesEveryPoint(t *testing.T) {
