@@ -95,6 +95,7 @@ var arrows = map[string][]string{
 	"internal/fault":    {},
 	"internal/shmtest":  {"internal/layout"},
 	"internal/evidence": {},
+	"internal/history":  {"internal/layout"},
 	"futex":             {"internal/fault", "internal/layout", "internal/race"},
 	"state":             {"futex", "internal/fault", "internal/layout", "internal/race"},
 	"shm":               {"internal/fault", "internal/layout", "internal/race"},
