@@ -3,7 +3,6 @@ package shm
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"shmring/internal/layout"
 )
@@ -69,11 +68,4 @@ func headerError(path string, err error) error {
 		return fmt.Errorf("%s: %w: %w", path, ErrLayout, err)
 	}
 	return fmt.Errorf("%s: %w: %w: nobody can use it, remove it", path, ErrCorrupt, err)
-}
-
-// ownerError is for a file of somebody else.
-func ownerError(path string, owner, self uint32) error {
-	return fmt.Errorf("%s: %w: it belongs to uid %d, this process runs as uid %d: run as that "+
-		"user, allow that uid explicitly, or create the channel group-writable (mode 0660) "+
-		"in a group of both", path, fs.ErrPermission, owner, self)
 }

@@ -7,6 +7,7 @@ var (
 	PathOf       = pathOf
 	NameOf       = nameOf
 	CgroupFreeIn = cgroupFreeIn
+	FullMap      = fullMap
 )
 
 // DropWatches makes the kernel forget the watches of the notifier, as if it had done so

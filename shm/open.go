@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -138,8 +137,11 @@ func inspect(f *os.File, path string, o OpenOptions, named bool) (*Segment, erro
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return nil, fmt.Errorf("stat %s: %w", path, err)
 	}
-	if err := checkFile(path, &st, o, named); err != nil {
+	if err := checkFile(path, &st, named); err != nil {
 		return nil, err
+	}
+	if !trusted(&st, o.AllowUIDs) {
+		return nil, ownerError(path, st.Uid, uint32(os.Geteuid()))
 	}
 	page := make([]byte, layout.PageSize)
 	n, err := unix.Pread(int(f.Fd()), page, 0)
@@ -161,33 +163,15 @@ func inspect(f *os.File, path string, o OpenOptions, named bool) (*Segment, erro
 }
 
 // checkFile refuses what nobody who means well would have put there.
-func checkFile(path string, st *unix.Stat_t, o OpenOptions, named bool) error {
+func checkFile(path string, st *unix.Stat_t, named bool) error {
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return fmt.Errorf("%s: %w: it is no regular file", path, ErrLayout)
-	case !trusted(st, o.AllowUIDs):
-		return ownerError(path, st.Uid, uint32(os.Geteuid()))
 	case named && st.Nlink > 1:
 		return fmt.Errorf("%s: %w: it has %d names, a segment has one: remove the others",
 			path, fs.ErrPermission, st.Nlink)
 	}
 	return nil
-}
-
-// trusted reports whether the owner may make us work with his bytes: ourselves, a
-// uid that the caller allows, or one who shares the file with a group of ours.
-func trusted(st *unix.Stat_t, allow []uint32) bool {
-	if st.Uid == uint32(os.Geteuid()) || slices.Contains(allow, st.Uid) {
-		return true
-	}
-	if st.Mode&unix.S_IWGRP == 0 {
-		return false
-	}
-	if st.Gid == uint32(os.Getegid()) {
-		return true
-	}
-	groups, err := os.Getgroups()
-	return err == nil && slices.Contains(groups, int(st.Gid))
 }
 
 // lockShared takes the shared attached byte. Somebody who holds it exclusively is

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -135,7 +136,21 @@ func Start(t testing.TB, name string, args ...string) *Child {
 // StartFiles is Start with open files passed on, from descriptor 3.
 func StartFiles(t testing.TB, name string, files []*os.File, args ...string) *Child {
 	t.Helper()
+	return start(t, nil, name, files, args)
+}
+
+// StartAs is Start as somebody else, in other namespaces, or traced, as attr says.
+func StartAs(t testing.TB, attr *syscall.SysProcAttr, name string, args ...string) *Child {
+	t.Helper()
+	return start(t, attr, name, nil, args)
+}
+
+func start(
+	t testing.TB, attr *syscall.SysProcAttr, name string, files []*os.File, args []string,
+) *Child {
+	t.Helper()
 	c := &Child{t: t, cmd: exec.Command(os.Args[0], args...)}
+	c.cmd.SysProcAttr = attr
 	c.cmd.Env = append(os.Environ(), EnvChild+"="+name,
 		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // or each takes a second to end
 	c.cmd.Stderr = &c.stderr
