@@ -52,7 +52,9 @@ func (ch *Channel) checkOrphaned() {
 	err = ch.seg.Guard(func() error {
 		if ch.state.Load().State() != state.Closed {
 			ch.orphaned.Store(true)
-			ch.state.WakeAll()
+			if !ch.seg.ReadOnly() {
+				ch.state.WakeAll()
+			}
 		}
 		return nil
 	})

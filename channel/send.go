@@ -65,12 +65,16 @@ func (tx *Sender) putBare(p []byte) error {
 	return tx.prod.Send(p)
 }
 
-// requirePeer is for senders that want to know of a dead receiver at once.
+// requirePeer refuses what nobody would get: a segment without a name has lost those who
+// come later. Senders that want to know of a dead receiver at once are told of it too.
 func (tx *Sender) requirePeer() error {
-	if !tx.ch.opts.RequirePeer {
-		return nil
+	switch {
+	case tx.ch.orphaned.Load():
+		return ErrOrphaned
+	case tx.ch.opts.RequirePeer:
+		return tx.peerDead()
 	}
-	return tx.peerDead()
+	return nil
 }
 
 func (tx *Sender) sendSlow(ctx context.Context, p []byte) error {

@@ -51,9 +51,10 @@ type Change struct {
 
 // Watch iterates over the changes of state and membership from now on, beginning
 // with a StateChanged that gives the present state and a Joined for everybody who is
-// there. It sleeps in between. The loop ends with CLOSED, silently, or with ctx,
-// which is yielded as an error once. Several changes between two looks may be seen
-// as one; a state is never seen twice in a row.
+// there. It sleeps in between. The loop ends with CLOSED, silently, or with an error, which
+// is yielded once: the context's cause, ErrOrphaned if the segment lost its name and nobody
+// new can come, ErrClosed by Close, ErrFault. Several changes between two looks may be
+// seen as one; a state is never seen twice in a row.
 func (ch *Channel) Watch(ctx context.Context) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		if ch.enter() != nil {
@@ -102,19 +103,26 @@ func (w *watcher) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !w.tell() || w.word.State() == state.Closed {
+		switch {
+		case !w.tell(), w.word.State() == state.Closed:
 			return nil
+		case ch.orphaned.Load():
+			return ErrOrphaned
 		}
 		slice := longSlice
 		if ch.seg.ReadOnly() {
 			slice = blindSlice // nothing may be written to wake us at a cancel
 		}
 		err = ch.sleepState(seq, ch.slice(ctx, slice))
-		if err != nil && !errors.Is(err, futex.ErrTimeout) {
+		switch {
+		case err != nil && !errors.Is(err, futex.ErrTimeout):
 			return err
-		}
-		if deadlinePassed(ctx) {
+		case deadlinePassed(ctx):
 			return ch.deadline(ctx, "")
+		case err != nil && ch.seg.ReadOnly():
+			ch.checkOrphaned() // nobody tells an observer
+		case err != nil:
+			ch.look(true)
 		}
 	}
 }
