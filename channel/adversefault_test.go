@@ -345,7 +345,7 @@ func TestADeathThatRecoverSettledIsTold(t *testing.T) {
 	child.Expect("sent 3")
 	require.Equal(t, 3, drain(t, rx))
 	child.Kill()
-	require.NoError(t, ch.Recover(ctx))
+	require.NoError(t, mend(ctx, ch))
 	short, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	_, err = rx.Recv(short)

@@ -486,7 +486,7 @@ func bringBack(ctx context.Context, ch *channel.Channel) error {
 	if s := ch.State(); s == state.Active || s == state.Draining {
 		return nil
 	}
-	return ch.Recover(ctx)
+	return mend(ctx, ch)
 }
 
 func victimRecoverer(ctx context.Context, name string, acked *atomic.Uint64) error {
@@ -494,7 +494,7 @@ func victimRecoverer(ctx context.Context, name string, acked *atomic.Uint64) err
 	if err != nil {
 		return err
 	}
-	if err := ch.Recover(ctx); err != nil {
+	if err := mend(ctx, ch); err != nil {
 		return err
 	}
 	acked.Store(1)
@@ -521,7 +521,7 @@ func TestKillOfARecovererAtEveryPoint(t *testing.T) {
 		require.ErrorIs(t, tx.Send(ctx, nil), channel.ErrCorrupt)
 		v.start(t)
 		v.await(t)
-		require.NoError(t, ch.Recover(ctx), "the next one completes it")
+		require.NoError(t, mend(ctx, ch), "the next one completes it")
 		require.Equal(t, state.Active, ch.State())
 		require.NoError(t, tx.Send(ctx, message(1, 4)))
 		require.NoError(t, ch.Seal("end"))

@@ -20,6 +20,6 @@ func TestDeathStaysOnRecordWhileAControllerLeavesThePlace(t *testing.T) {
 	ch.Control().Poison.Code.Store(uint32(layout.PoisonCommit))
 	found := uint64(0)
 	atPoint(t, "channel.unclaim.unlocked", func() { found = row.Dead.Load() })
-	require.NoError(t, ch.Recover(ctx))
+	require.NoError(t, mend(ctx, ch))
 	require.EqualValues(t, 7, found, "a kill here forgets the death for ever")
 }

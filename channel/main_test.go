@@ -45,3 +45,9 @@ func pair(t testing.TB, ch *channel.Channel) (*channel.Sender, *channel.Receiver
 	require.NoError(t, err)
 	return tx, rx
 }
+
+// mend is Recover for tests that do not look at its report.
+func mend(ctx context.Context, ch *channel.Channel) error {
+	_, err := ch.Recover(ctx)
+	return err
+}

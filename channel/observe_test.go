@@ -153,7 +153,7 @@ func TestReadOnlyAttachmentObservesAndDisturbsNobody(t *testing.T) {
 	require.ErrorIs(t, err, channel.ErrState)
 	require.ErrorIs(t, seen.Seal("no"), channel.ErrState)
 	require.ErrorIs(t, seen.Drain(ctx, nil), channel.ErrState)
-	require.ErrorIs(t, seen.Recover(ctx), channel.ErrState)
+	require.ErrorIs(t, mend(ctx, seen), channel.ErrState)
 	_, err = seen.Shutdown(ctx, channel.ShutdownOptions{})
 	require.ErrorIs(t, err, channel.ErrState)
 	ch.Control().Poison.Code.Store(uint32(layout.PoisonTail))

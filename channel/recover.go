@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"shmring/futex"
@@ -12,40 +13,94 @@ import (
 	"shmring/state"
 )
 
+// A Recovery says what a Recover found and did.
+type Recovery struct {
+	Was     state.State // when it began
+	Reason  string      // why the channel was in that state
+	State   state.State // when it was done
+	Settled []Death     // whose death was settled meanwhile, by whomever
+	Damaged uint64      // slots and words that could not be, and were made passable
+	Holes   uint64      // slots that the dead did not fill: a receiver skips them
+	Kept    uint64      // messages that are there, whole and not released
+}
+
 // Recover repairs the channel: it settles the dead, completes what a dead controller
 // left, checks the ring, and brings a channel in state ERROR back to ACTIVE. Slots
 // whose control words are damaged are aborted and counted as corrupt; messages that
 // are whole are kept. It is harmless on a healthy channel, and may be called again
-// by anybody if the caller dies.
+// by anybody if the caller dies. What it returns is valid also with an error.
 //
 // ErrBusy says that a living receiver in another process has to call it, because
 // only the receiver's side may abort slots. ErrCorrupt: beyond repair; Shutdown or
 // remove it. ErrState: the channel is closed or closing.
-func (ch *Channel) Recover(ctx context.Context) error {
-	return ch.withLock(ctx, "recover", func() error {
-		if ch.settleDead() > 0 {
-			ch.membershipChanged() // nobody finds them once more
-		}
-		w := ch.state.Load()
-		if !w.Valid() {
-			return fmt.Errorf("%w: state word %#x; it cannot be repaired: remove the channel",
-				ErrCorrupt, uint32(w))
-		}
-		if w.State() == state.Closed || w.State() == state.Error && w.Final() {
-			return fmt.Errorf("%w: %s cannot be recovered; create the channel anew",
-				ErrState, w.State())
-		}
-		if err := ch.ring.Check(); err != nil {
-			return ch.stop(err)
-		}
-		if w.State() != state.Error {
-			return nil
-		}
-		if err := ch.scrub(); err != nil {
-			return err
-		}
-		return ch.reactivate("recovered")
+func (ch *Channel) Recover(ctx context.Context) (Recovery, error) {
+	if err := ch.enter(); err != nil {
+		return Recovery{}, ch.closedError("recover")
+	}
+	defer ch.leave()
+	r := ch.beginRecovery()
+	err := ch.withLock(ctx, "recover", func() error { return ch.recoverLocked(&r) })
+	ch.endRecovery(&r)
+	return r, err
+}
+
+// beginRecovery takes down what there is before a repair.
+func (ch *Channel) beginRecovery() Recovery {
+	var r Recovery
+	ch.try(func() {
+		r.Was, r.Reason = ch.state.Load().State(), ch.state.Reason()
+		r.Settled = ch.deaths() // of before, until endRecovery
 	})
+	return r
+}
+
+// endRecovery completes the report.
+func (ch *Channel) endRecovery(r *Recovery) {
+	before := r.Settled
+	r.Settled = nil
+	ch.try(func() {
+		r.State = ch.state.Load().State()
+		for _, d := range ch.deaths() {
+			known := func(b Death) bool { return b.Instance == d.Instance }
+			if !slices.ContainsFunc(before, known) {
+				r.Settled = append(r.Settled, d)
+			}
+		}
+		if ch.ring.Check() != nil {
+			return // nobody knows what is in it
+		}
+		r.Holes = ch.ring.Abandoned(ch.alive)
+		if n, err := ch.ring.Unread(); err == nil {
+			r.Kept = n
+		}
+	})
+}
+
+func (ch *Channel) recoverLocked(r *Recovery) error {
+	if ch.settleDead() > 0 {
+		ch.membershipChanged() // nobody finds them once more
+	}
+	w := ch.state.Load()
+	if !w.Valid() {
+		return fmt.Errorf("%w: state word %#x; it cannot be repaired: remove the channel",
+			ErrCorrupt, uint32(w))
+	}
+	if w.State() == state.Closed || w.State() == state.Error && w.Final() {
+		return fmt.Errorf("%w: %s cannot be recovered; create the channel anew",
+			ErrState, w.State())
+	}
+	if err := ch.ring.Check(); err != nil {
+		return ch.stop(err)
+	}
+	if w.State() != state.Error {
+		return nil
+	}
+	n, err := ch.scrub()
+	r.Damaged = uint64(n)
+	if err != nil {
+		return err
+	}
+	return ch.reactivate("recovered")
 }
 
 // stop makes sure that a damaged channel is in ERROR, for everybody to see.
@@ -59,8 +114,8 @@ func (ch *Channel) stop(err error) error {
 }
 
 // scrub aborts damaged slots, as the receiver: only its side may touch the slots of
-// others.
-func (ch *Channel) scrub() error {
+// others. It reports how many there were.
+func (ch *Channel) scrub() (damaged int, err error) {
 	ch.mu.Lock()
 	rx := ch.receiver
 	ch.mu.Unlock()
@@ -71,12 +126,23 @@ func (ch *Channel) scrub() error {
 			return ch.scrubBy(rx.cons)
 		}
 	}
-	err := ch.asReceiver(ch.scrubBy)
+	err = ch.asReceiver(func(cons *ring.Consumer) (err error) {
+		damaged, err = ch.scrubBy(cons)
+		return err
+	})
 	if errors.Is(err, ErrBusy) {
-		return fmt.Errorf("%w: let the receiver, %s, call Recover, or end it first",
+		return 0, fmt.Errorf("%w: let the receiver, %s, call Recover, or end it first",
 			ErrBusy, ch.who(layout.PlaceReceiver))
 	}
-	return err
+	return damaged, err
+}
+
+func (ch *Channel) scrubBy(cons *ring.Consumer) (int, error) {
+	n, err := cons.Scrub()
+	if n > 0 && ch.opts.Logger != nil {
+		ch.opts.Logger.Warn("shmring: aborted damaged slots", "channel", ch.name, "slots", n)
+	}
+	return n, err
 }
 
 // asReceiver runs f in the receiver's place for a controller, if nobody has it. The
@@ -111,12 +177,4 @@ func (ch *Channel) claimSettled(place int, role layout.Role) error {
 			return err
 		}
 	}
-}
-
-func (ch *Channel) scrubBy(cons *ring.Consumer) error {
-	n, err := cons.Scrub()
-	if n > 0 && ch.opts.Logger != nil {
-		ch.opts.Logger.Warn("shmring: aborted damaged slots", "channel", ch.name, "slots", n)
-	}
-	return err
 }

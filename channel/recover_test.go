@@ -10,6 +10,7 @@ import (
 
 	"shmring/channel"
 	"shmring/internal/layout"
+	"shmring/internal/shmtest"
 	"shmring/state"
 )
 
@@ -36,7 +37,12 @@ func TestDamagedSlotStopsTheChannelAndRecoverKeepsTheRest(t *testing.T) {
 	require.Equal(t, state.Error, ch.State())
 	require.Contains(t, ch.Reason(), "commit word")
 	require.ErrorIs(t, tx.Send(ctx, nil), channel.ErrCorrupt)
-	require.NoError(t, ch.Recover(ctx))
+	r, err := ch.Recover(ctx)
+	require.NoError(t, err)
+	require.Equal(t, channel.Recovery{
+		Was: state.Error, Reason: "corrupt: impossible commit word", State: state.Active,
+		Damaged: 1, Kept: 2,
+	}, r)
 	require.Equal(t, state.Active, ch.State())
 	for _, want := range []string{"c", "d"} {
 		m, err := rx.Recv(ctx)
@@ -58,7 +64,7 @@ func TestDamagedPayloadIsFoundByItsChecksum(t *testing.T) {
 	_, err := rx.Recv(ctx)
 	require.ErrorIs(t, err, channel.ErrCorrupt)
 	require.ErrorContains(t, err, "checksum")
-	require.NoError(t, ch.Recover(ctx))
+	require.NoError(t, mend(ctx, ch))
 	_, err = rx.TryRecv()
 	require.ErrorIs(t, err, channel.ErrEmpty)
 	require.NoError(t, ch.Close())
@@ -69,13 +75,44 @@ func TestRecoverOfAHealthyChannelChangesNothing(t *testing.T) {
 	ch := newChannel(t, channel.Options{})
 	tx, rx := pair(t, ch)
 	require.NoError(t, tx.Send(ctx, []byte("x")))
-	require.NoError(t, ch.Recover(ctx))
+	r, err := ch.Recover(ctx)
+	require.NoError(t, err)
+	require.Equal(t, channel.Recovery{Was: state.Active, State: state.Active, Kept: 1}, r)
 	require.Equal(t, state.Active, ch.State())
 	require.Empty(t, ch.History())
 	require.Equal(t, 1, drain(t, rx))
-	_, err := ch.Shutdown(ctx, channel.ShutdownOptions{})
+	_, err = ch.Shutdown(ctx, channel.ShutdownOptions{})
 	require.NoError(t, err)
-	require.ErrorIs(t, ch.Recover(ctx), channel.ErrState)
+	require.ErrorIs(t, mend(ctx, ch), channel.ErrState)
+	require.NoError(t, ch.Close())
+}
+
+func TestRecoverTellsOfTheDeadAndTheirUnfilledSlots(t *testing.T) {
+	ctx := begin(t)
+	ch := newChannel(t, channel.Options{})
+	tx, err := ch.Sender(ctx)
+	require.NoError(t, err)
+	child := shmtest.Start(t, "reserve-and-wait", "q", "100")
+	child.Expect("reserved")
+	require.NoError(t, tx.Send(ctx, []byte("behind it")))
+	r, err := ch.Recover(ctx)
+	require.NoError(t, err)
+	require.Equal(t, channel.Recovery{Was: state.Active, State: state.Active, Kept: 1}, r,
+		"what the living reserved is theirs")
+	child.Kill()
+	for ch.Stats().Senders > 1 { // the kernel frees the lock a little later
+		shmtest.Yield()
+	}
+	r, err = ch.Recover(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, r.Holes)
+	require.EqualValues(t, 1, r.Kept)
+	for _, d := range r.Settled { // unless a notice came first
+		require.EqualValues(t, child.PID(), d.PID)
+	}
+	rx, err := ch.Receiver(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 1, drain(t, rx))
 	require.NoError(t, ch.Close())
 }
 
@@ -87,10 +124,10 @@ func TestRecoverBesideALivingReceiverElsewhereIsBusy(t *testing.T) {
 	other, err := channel.Open(ctx, "q", channel.OpenOptions{})
 	require.NoError(t, err)
 	ch.Control().Poison.Code.Store(uint32(layout.PoisonCommit))
-	err = other.Recover(ctx)
+	err = mend(ctx, other)
 	require.ErrorIs(t, err, channel.ErrBusy)
 	require.ErrorContains(t, err, "let the receiver")
-	require.NoError(t, ch.Recover(ctx))
+	require.NoError(t, mend(ctx, ch))
 	require.NoError(t, other.Close())
 	require.NoError(t, rx.Close())
 	require.NoError(t, ch.Close())
@@ -105,7 +142,7 @@ func TestImpossibleHeadCannotBeRecovered(t *testing.T) {
 	ch.Control().Head.V.Store(12345 << 20)
 	_, err = ch.Receiver(ctx)
 	require.ErrorIs(t, err, channel.ErrCorrupt)
-	err = ch.Recover(ctx)
+	err = mend(ctx, ch)
 	require.ErrorIs(t, err, channel.ErrCorrupt)
 	require.ErrorContains(t, err, "shut it down by force or remove it")
 	require.Equal(t, state.Error, ch.State())
@@ -158,7 +195,7 @@ func TestRecoveringWithoutItsRecoverer(t *testing.T) {
 	ch.Control().State.V.Store(uint32(state.NewWord(state.Recovering)))
 	require.ErrorIs(t, tx.Send(ctx, nil), channel.ErrState)
 	require.Equal(t, state.Error, ch.State(), "sealed: the recovery failed")
-	require.NoError(t, ch.Recover(ctx))
+	require.NoError(t, mend(ctx, ch))
 	require.NoError(t, tx.Send(ctx, nil))
 	require.NoError(t, ch.Close())
 	require.NoError(t, channel.Remove(context.Background(), "q",

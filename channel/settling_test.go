@@ -62,5 +62,5 @@ func TestRecoverIsNotBusyBesideASettler(t *testing.T) {
 	whileSettling(t, "channel.settle.begin", func(ch *channel.Channel) {
 		ch.Control().Tail.V.Or(1 << 63)
 		ch.Control().State.V.Store(uint32(state.NewWord(state.Error)) + 1)
-	}, func(ch *channel.Channel) error { return ch.Recover(ctx) })
+	}, func(ch *channel.Channel) error { return mend(ctx, ch) })
 }

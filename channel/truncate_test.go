@@ -83,7 +83,7 @@ var calls = map[string]func(context.Context, *channel.Channel, *channel.Sender,
 	"recover": func(ctx context.Context, ch *channel.Channel, _ *channel.Sender,
 		_ *channel.Receiver,
 	) error {
-		return ch.Recover(ctx)
+		return mend(ctx, ch)
 	},
 	"wait": func(ctx context.Context, _ *channel.Channel, tx *channel.Sender,
 		rx *channel.Receiver,

@@ -78,3 +78,35 @@ func (c *Consumer) owner(alive func(place int) bool) (int, error) {
 	}
 	return -1, nil
 }
+
+// Abandoned counts the slots that the dead have reserved and not committed: a receiver
+// that comes to them skips them. It changes nothing and may run at any time, by anybody; while
+// senders are at it, it is a snapshot.
+func (r *Ring) Abandoned(alive func(place int) bool) uint64 {
+	t, h, _ := r.snapshot()
+	n := uint64(0)
+	for i := range min(r.slotsFrom(r.slotOf(h), r.slotOf(t)), r.slots) {
+		pos := r.slotOf(h) + slotPos(i)
+		// The second look is that of Skip: its owner may have committed meanwhile.
+		if !r.settled(pos) && !r.intended(pos, alive) && !r.settled(pos) {
+			n++
+		}
+	}
+	return n
+}
+
+// settled reports whether the slot at pos was committed or aborted.
+func (s *shape) settled(pos slotPos) bool {
+	w := layout.Commit(s.cell(pos).commit().Load()) // sync: commit
+	return w.Kind() != layout.SlotNone && w.SameLap(uint64(pos)&s.slotMask, s.lapShift)
+}
+
+// intended reports whether the intent of somebody living covers the slot at pos.
+func (r *Ring) intended(pos slotPos, alive func(place int) bool) bool {
+	for place := range r.rows {
+		if Covers(r.rows[place].Intent.Load(), uint64(pos)) && alive(place) { // sync: intent
+			return true
+		}
+	}
+	return false
+}

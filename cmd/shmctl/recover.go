@@ -64,7 +64,7 @@ func (a *app) recover(
 	if ch.Instance() != seen.Instance() {
 		r.before, changes = ch.Stats(), ch.History() // somebody made it anew meanwhile
 	}
-	err = ch.Recover(ctx)
+	r.done, err = ch.Recover(ctx)
 	r.after, r.failed = ch.Stats(), err != nil
 	r.changes = since(changes, ch.History())
 	if asJSON {
@@ -81,6 +81,7 @@ func (a *app) recover(
 // repairs are what changed between two looks at a channel.
 type repairs struct {
 	before, after channel.Stats
+	done          channel.Recovery
 	changes       []state.Transition
 	failed        bool
 }
@@ -114,9 +115,6 @@ func (r *repairs) settled() []channel.Death {
 	return fresh
 }
 
-func (r *repairs) holes() uint64   { return r.after.Holes - r.before.Holes }
-func (r *repairs) damaged() uint64 { return r.after.Corrupt - r.before.Corrupt }
-
 func (r *repairs) text() string {
 	var parts []string
 	if r.before.State != r.after.State {
@@ -126,11 +124,8 @@ func (r *repairs) text() string {
 		}
 		parts = append(parts, was)
 	}
-	if n := r.damaged(); n > 0 {
+	if n := r.done.Damaged; n > 0 {
 		parts = append(parts, english.Plural(int(n), "damaged slot", "")+" given up")
-	}
-	if n := r.holes(); n > 0 {
-		parts = append(parts, english.Plural(int(n), "unfilled slot", "")+" of the dead skipped")
 	}
 	for _, d := range r.settled() {
 		parts = append(parts, fmt.Sprintf("settled the dead %s pid %d (%s)", d.Role, d.PID, d.Comm))
@@ -141,6 +136,13 @@ func (r *repairs) text() string {
 		parts = append(parts, "nothing was repaired")
 	default:
 		parts = append(parts, "there was nothing to repair")
+	}
+	if n := r.done.Holes; n > 0 {
+		parts = append(parts,
+			english.Plural(int(n), "unfilled slot", "")+" of the dead to be skipped")
+	}
+	if n := r.done.Kept; n > 0 {
+		parts = append(parts, english.Plural(int(n), "message", "")+" kept")
 	}
 	return r.after.State.String() + ": " + strings.Join(parts, ", ")
 }
@@ -153,6 +155,7 @@ type repairsJSON struct {
 	Before  string           `json:"before"`
 	Corrupt uint64           `json:"corrupt"`
 	Holes   uint64           `json:"holes"`
+	Kept    uint64           `json:"kept"`
 	Deaths  []deathJSON      `json:"deaths"`
 	History []transitionJSON `json:"history"`
 }
@@ -160,8 +163,8 @@ type repairsJSON struct {
 func newRepairsJSON(name string, r *repairs) repairsJSON {
 	j := repairsJSON{
 		Name: name, State: r.after.State.String(), Reason: r.after.Reason,
-		Before: r.before.State.String(), Corrupt: r.damaged(), Holes: r.holes(),
-		Deaths: newDeathsJSON(r.settled()), History: []transitionJSON{},
+		Before: r.before.State.String(), Corrupt: r.done.Damaged, Holes: r.done.Holes,
+		Kept: r.done.Kept, Deaths: newDeathsJSON(r.settled()), History: []transitionJSON{},
 	}
 	for _, t := range r.changes {
 		j.History = append(j.History, newTransitionJSON(t))
