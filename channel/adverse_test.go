@@ -5,14 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"shmring/channel"
 	"shmring/internal/layout"
@@ -396,11 +394,6 @@ func TestDrainWithADeadContextSealsNothing(t *testing.T) {
 	require.NoError(t, ch.Close())
 	require.Equal(t, state.Active, s)
 }
-
-var (
-	_ = unix.ENOENT
-	_ = io.EOF
-)
 
 func init() { children["adverse-wait-closed"] = childWaitClosed }
 

@@ -170,3 +170,7 @@ func openError(op, name string, err error) error {
 func corruption(err error) (*ring.CorruptError, bool) {
 	return errors.AsType[*ring.CorruptError](err)
 }
+
+// errAgain asks the caller inside this package for another look: something changed
+// between two of its steps.
+var errAgain = errors.New("again")

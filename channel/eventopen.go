@@ -163,59 +163,28 @@ func OpenOrCreateEvent(ctx context.Context, name string, o EventOptions) (*Event
 		return nil, openError("open event", name,
 			fmt.Errorf("%w: OpenOrCreateEvent is read-write", fs.ErrInvalid))
 	}
-	why := ""
-	for {
-		e, err := openOrCreateEvent(ctx, name, o, &why)
-		if err == nil {
-			if e.ch.replaced = why; why != "" {
-				e.ch.logWarn("replaced a segment", errors.New(why))
-			}
-			return e, nil
-		}
-		if !errors.Is(err, errAgain) {
-			return nil, openError("open event", name, err)
-		}
-		if ctx.Err() != nil {
-			return nil, openError("open event", name, context.Cause(ctx))
-		}
-	}
-}
-
-func openOrCreateEvent(
-	ctx context.Context, name string, o EventOptions, why *string,
-) (*Event, error) {
 	want, err := o.params()
 	if err != nil {
-		return nil, err
+		return nil, openError("open event", name, err)
 	}
-	seg, release, err := shm.OpenControlled(ctx,
-		shm.OpenOptions{Dir: o.Dir, Name: name, AllowUIDs: o.AllowUIDs}, "open or create")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		e, err := createEvent(ctx, name, o)
-		if errors.Is(err, fs.ErrExist) {
-			return nil, errAgain
-		}
-		return e, err
-	case errors.Is(err, shm.ErrLayout):
-		if rerr := shm.RemoveForeign(ctx, o.Dir, name); rerr != nil {
-			return nil, errors.Join(err, rerr)
-		}
-		*why = err.Error()
-		return nil, errAgain
-	case err != nil:
-		return nil, err
+	way := openOrCreate[*Event]{
+		create: func() (*Event, error) { return createEvent(ctx, name, o) },
+		adopt: func(seg *shm.Segment, release func()) (*Event, string, error) {
+			why, err := judgeEvent(seg, want)
+			release()
+			if err == nil && why == "" {
+				e, err := attachEvent(seg, o.OpenOptions)
+				return e, "", err
+			}
+			return nil, why, errors.Join(err, leaveSegment(ctx, seg, keepFile))
+		},
 	}
-	verdict, err := judgeEvent(seg, want)
-	release()
-	if err == nil && verdict == "" {
-		return attachEvent(seg, o.OpenOptions)
+	e, why, err := way.open(ctx, name, o.OpenOptions)
+	if err != nil {
+		return nil, openError("open event", name, err)
 	}
-	if err = errors.Join(err, leaveSegment(ctx, seg, keepFile)); err != nil {
-		return nil, err
-	}
-	*why = verdict
-	return nil, errAgain
+	e.ch.sayReplaced(why)
+	return e, nil
 }
 
 // judgeEvent decides under the control lock what becomes of an existing segment: "" if it

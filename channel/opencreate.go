@@ -27,78 +27,106 @@ func OpenOrCreate(ctx context.Context, name string, o Options) (*Channel, error)
 		return nil, openError("open", name, fmt.Errorf(
 			"%w: OpenOrCreate is for named channels, read-write", fs.ErrInvalid))
 	}
-	why := ""
+	p, err := o.params()
+	if err != nil {
+		return nil, openError("open", name, fmt.Errorf("%w: %w", shm.ErrLayout, err))
+	}
+	way := openOrCreate[*Channel]{
+		create: func() (*Channel, error) { return create(ctx, name, o) },
+		adopt: func(seg *shm.Segment, release func()) (*Channel, string, error) {
+			return adopt(ctx, seg, release, p, o)
+		},
+	}
+	ch, why, err := way.open(ctx, name, o.OpenOptions)
+	if err != nil {
+		return nil, openError("open", name, err)
+	}
+	ch.sayReplaced(why)
+	return ch, nil
+}
+
+// openOrCreate is the way of OpenOrCreate and of OpenOrCreateEvent: they differ in what
+// they create, and in what they take for usable.
+type openOrCreate[T any] struct {
+	create func() (T, error)
+	// adopt decides, under the control lock, what becomes of an existing segment. It gives
+	// the lock back. The segment is used, or it was unlinked for the reason that is returned.
+	adopt func(seg *shm.Segment, release func()) (opened T, why string, err error)
+}
+
+// open goes round until the name does not change hands between two steps. It returns why
+// it replaced a segment, or "".
+func (c openOrCreate[T]) open(
+	ctx context.Context, name string, o OpenOptions,
+) (opened T, why string, err error) {
 	for {
-		ch, err := openOnceOr(ctx, name, o, &why)
-		if err == nil {
-			if ch.replaced = why; why != "" {
-				ch.logWarn("replaced a segment", errors.New(why))
-			}
-			return ch, nil
+		again, reason := false, ""
+		opened, again, reason, err = c.once(ctx, name, o)
+		if reason != "" {
+			why = reason
 		}
-		if !errors.Is(err, errAgain) {
-			return nil, openError("open", name, err)
+		if !again || err != nil {
+			return opened, why, err
 		}
 		if ctx.Err() != nil {
-			return nil, openError("open", name, context.Cause(ctx))
+			return opened, "", context.Cause(ctx)
 		}
 	}
 }
 
-// errAgain asks for another round: the name changed hands between two steps.
-var errAgain = errors.New("again")
-
-func openOnceOr(ctx context.Context, name string, o Options, why *string) (*Channel, error) {
-	p, err := o.params()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", shm.ErrLayout, err)
-	}
+// once says that another round is due if the segment it found is gone now, or if
+// somebody else created one first.
+func (c openOrCreate[T]) once(
+	ctx context.Context, name string, o OpenOptions,
+) (opened T, again bool, why string, err error) {
 	seg, release, err := shm.OpenControlled(ctx,
 		shm.OpenOptions{Dir: o.Dir, Name: name, AllowUIDs: o.AllowUIDs}, "open or create")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		ch, err := create(ctx, name, o)
-		if errors.Is(err, fs.ErrExist) {
-			return nil, errAgain
+		if opened, err = c.create(); errors.Is(err, fs.ErrExist) {
+			return opened, true, "", nil
 		}
-		return ch, err
+		return opened, false, "", err
 	case errors.Is(err, shm.ErrLayout):
 		if rerr := shm.RemoveForeign(ctx, o.Dir, name); rerr != nil {
-			return nil, errors.Join(err, rerr)
+			return opened, false, "", errors.Join(err, rerr)
 		}
-		*why = err.Error()
-		return nil, errAgain
+		return opened, true, err.Error(), nil
 	case err != nil:
-		return nil, err
+		return opened, false, "", err
 	}
-	return adopt(ctx, seg, release, p, o, why)
+	opened, why, err = c.adopt(seg, release)
+	return opened, why != "", why, err
+}
+
+// sayReplaced keeps and reports why OpenOrCreate replaced a segment, if it did.
+func (ch *Channel) sayReplaced(why string) {
+	if ch.replaced = why; why != "" {
+		ch.logWarn("replaced a segment", errors.New(why))
+	}
 }
 
 // adopt decides what becomes of an existing segment, under its control lock.
 func adopt(
-	ctx context.Context, seg *shm.Segment, release func(), p layout.Params, o Options, why *string,
-) (*Channel, error) {
+	ctx context.Context, seg *shm.Segment, release func(), p layout.Params, o Options,
+) (opened *Channel, why string, err error) {
 	ch, err := newChannel(seg, o.OpenOptions)
 	if err != nil {
 		release()
-		return nil, errors.Join(err, leaveSegment(ctx, seg, keepFile))
+		return nil, "", errors.Join(err, leaveSegment(ctx, seg, keepFile))
 	}
-	verdict, err := ch.judge(p)
+	why, err = ch.judge(p)
 	release()
-	if err == nil && verdict == "" {
+	if err == nil && why == "" {
 		ch.start()
-		return ch, nil
+		return ch, "", nil
 	}
 	lctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), detachTimeout)
 	defer cancel()
 	if lerr := seg.Detach(lctx, ch.lastOut); err == nil {
 		err = lerr
 	}
-	if err != nil {
-		return nil, err
-	}
-	*why = verdict
-	return nil, errAgain
+	return nil, why, err
 }
 
 // judge returns "" if the segment is to be used, or why it was unlinked.
