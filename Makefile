@@ -46,15 +46,22 @@ vet:
 fmt:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt-clean: $$out"; exit 1; }
 
-staticcheck: tools
+staticcheck: $(TOOLS)/staticcheck
 	$(TOOLS)/staticcheck ./...
 
-lint: ## golangci-lint with the whole rule set
-	@test -x $(TOOLS)/golangci-lint || GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+lint: $(TOOLS)/golangci-lint ## golangci-lint with the whole rule set
 	$(TOOLS)/golangci-lint run ./...
 
-tools:
-	@test -x $(TOOLS)/staticcheck || GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
+tools: $(addprefix $(TOOLS)/,staticcheck golangci-lint gofumpt benchstat) ## install them in .tools
+
+$(TOOLS)/staticcheck:
+	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
+$(TOOLS)/golangci-lint:
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+$(TOOLS)/gofumpt:
+	GOBIN=$(TOOLS) $(GO) install mvdan.cc/gofumpt@v0.12.0
+$(TOOLS)/benchstat:
+	GOBIN=$(TOOLS) $(GO) install golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 clean: ## remove tools and test binaries
 	rm -rf $(TOOLS) bin
