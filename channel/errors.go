@@ -144,7 +144,8 @@ func (e *waitError) Unwrap() []error { return []error{e.cause, e.end} }
 
 func (e *waitError) Timeout() bool { return errors.Is(e.end, context.DeadlineExceeded) }
 
-// fail wraps err for op; nil stays nil, and what is wrapped already stays as it is.
+// fail wraps err for op; nil stays nil, and what is wrapped already stays as it is. It may
+// be called after the mapping is gone.
 func (ch *Channel) fail(op string, err error) error {
 	if err == nil {
 		return nil

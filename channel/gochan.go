@@ -23,7 +23,7 @@ func Feed(ctx context.Context, tx *Sender, in <-chan []byte) error {
 				return err
 			}
 		case <-ctx.Done():
-			return tx.fail("send", tx.ch.ended(ctx, "waiting for something to send"))
+			return tx.ch.fail("send", tx.ch.ended(ctx, "waiting for something to send"))
 		}
 	}
 }

@@ -27,17 +27,17 @@ var errEnded = fmt.Errorf("%w: the lease was committed or aborted before", ErrSt
 // full. Errors are those of Send.
 func (tx *Sender) Reserve(ctx context.Context, n int) (Lease, error) {
 	if err := tx.gate.enter(ctx); err != nil {
-		return Lease{}, tx.fail("reserve", err)
+		return Lease{}, tx.ch.fail("reserve", err)
 	}
 	defer tx.gate.leave()
 	l, err := tx.reserve(ctx, n)
-	return l, tx.fail("reserve", err)
+	return l, tx.ch.fail("reserve", err)
 }
 
 // TryReserve is Reserve that never waits.
 func (tx *Sender) TryReserve(n int) (Lease, error) {
 	if err := tx.gate.tryEnter(); err != nil {
-		return Lease{}, tx.fail("reserve", err)
+		return Lease{}, tx.ch.fail("reserve", err)
 	}
 	defer tx.gate.leave()
 	l, err := tx.tryReserve(n)
@@ -150,12 +150,12 @@ func (l Lease) end(op string, f func(*ring.Producer) error) error {
 // message is aborted and nobody sees it. Other calls of this sender wait meanwhile.
 func (tx *Sender) SendFunc(ctx context.Context, n int, fill func([]byte) (int, error)) error {
 	if err := tx.gate.enter(ctx); err != nil {
-		return tx.fail("send", err)
+		return tx.ch.fail("send", err)
 	}
 	l, err := tx.reserve(ctx, n)
 	if err != nil {
 		tx.gate.leave()
-		return tx.fail("send", err)
+		return tx.ch.fail("send", err)
 	}
 	tx.gate.pause()
 	defer func() { // also on panic and Goexit
@@ -164,7 +164,7 @@ func (tx *Sender) SendFunc(ctx context.Context, n int, fill func([]byte) (int, e
 	}()
 	m, err := fill(l.Bytes())
 	if err != nil {
-		return tx.fail("send", err)
+		return tx.ch.fail("send", err)
 	}
 	return l.Commit(m)
 }

@@ -27,14 +27,16 @@ func (rx *Receiver) Recv(ctx context.Context) (Message, error) {
 		rx.gate.leave()
 		return m, nil
 	}
-	err := rx.take(ctx)
-	if err != nil {
-		rx.gate.leave()
+	return rx.recvSlow(ctx)
+}
+
+// recvSlow is the rest of Recv, which has the turn and gives it back.
+func (rx *Receiver) recvSlow(ctx context.Context) (Message, error) {
+	defer rx.gate.leave()
+	if err := rx.take(ctx); err != nil {
 		return Message{}, rx.end("recv", err)
 	}
-	m := rx.handOut()
-	rx.gate.leave()
-	return m, nil
+	return rx.handOut(), nil
 }
 
 // quick is the usual case of take and handOut: nothing was kept or ended before, and the
@@ -148,14 +150,7 @@ func (rx *Receiver) recvAfter(ctx context.Context, before Message) (Message, err
 		rx.gate.leave()
 		return m, nil
 	}
-	err := rx.take(ctx)
-	if err != nil {
-		rx.gate.leave()
-		return Message{}, rx.end("recv", err)
-	}
-	m := rx.handOut()
-	rx.gate.leave()
-	return m, nil
+	return rx.recvSlow(ctx)
 }
 
 // take makes rx.item the next message, waiting for it. The gate is held.

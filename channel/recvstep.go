@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"shmring/internal/fault"
 	"shmring/internal/layout"
@@ -178,8 +179,7 @@ const rollbackReason = "rollback: "
 
 // rollingBack reports whether ERROR is only a step of somebody's Rollback.
 func (ch *Channel) rollingBack() bool {
-	reason := ch.state.Reason()
-	if len(reason) < len(rollbackReason) || reason[:len(rollbackReason)] != rollbackReason {
+	if !strings.HasPrefix(ch.state.Reason(), rollbackReason) {
 		return false
 	}
 	release, ok, err := ch.seg.TryControl("look at a rollback")

@@ -17,7 +17,7 @@ import (
 // receiver died, ErrState, ErrCorrupt, ErrOrphaned, or the context's cause.
 func (tx *Sender) Send(ctx context.Context, p []byte) error {
 	if err := tx.gate.enter(ctx); err != nil {
-		return tx.fail("send", err)
+		return tx.ch.fail("send", err)
 	}
 	err := ctx.Err()
 	if err == nil {
@@ -32,14 +32,14 @@ func (tx *Sender) Send(ctx context.Context, p []byte) error {
 		err = tx.explain(ctx, err)
 	}
 	tx.gate.leave()
-	return tx.fail("send", err)
+	return tx.ch.fail("send", err)
 }
 
 // TrySend is Send that never waits: ErrFull if there is no room, ErrBusy beside
 // another goroutine's call.
 func (tx *Sender) TrySend(p []byte) error {
 	if err := tx.gate.tryEnter(); err != nil {
-		return tx.fail("send", err)
+		return tx.ch.fail("send", err)
 	}
 	err := tx.put(p)
 	if err != nil {
@@ -99,7 +99,7 @@ func (tx *Sender) tryError(err error) error {
 	if err == ring.ErrFull { //nolint:errorlint // the ring returns its sentinels bare
 		return tx.full
 	}
-	return tx.fail("send", tx.explain(context.Background(), err))
+	return tx.ch.fail("send", tx.explain(context.Background(), err))
 }
 
 // explain turns what the ring said into what the caller should know.

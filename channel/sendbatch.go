@@ -14,7 +14,7 @@ import (
 // be delivered, in order.
 func (tx *Sender) SendBatch(ctx context.Context, ps [][]byte) (int, error) {
 	if err := tx.gate.enter(ctx); err != nil {
-		return 0, tx.fail("send", err)
+		return 0, tx.ch.fail("send", err)
 	}
 	defer tx.gate.leave()
 	sent := 0
@@ -29,10 +29,10 @@ func (tx *Sender) SendBatch(ctx context.Context, ps [][]byte) (int, error) {
 		case err == nil:
 		case errors.Is(err, ring.ErrFull):
 			if err = tx.waitRoom(ctx, len(ps[sent])); err != nil {
-				return sent, tx.fail("send", err)
+				return sent, tx.ch.fail("send", err)
 			}
 		default:
-			return sent, tx.fail("send", tx.explain(ctx, err))
+			return sent, tx.ch.fail("send", tx.explain(ctx, err))
 		}
 	}
 	return sent, nil
@@ -42,7 +42,7 @@ func (tx *Sender) SendBatch(ctx context.Context, ps [][]byte) (int, error) {
 // It returns ErrFull only if it sent nothing of a batch that is not empty.
 func (tx *Sender) TrySendBatch(ps [][]byte) (int, error) {
 	if err := tx.gate.tryEnter(); err != nil {
-		return 0, tx.fail("send", err)
+		return 0, tx.ch.fail("send", err)
 	}
 	defer tx.gate.leave()
 	sent := 0

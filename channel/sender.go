@@ -85,7 +85,7 @@ func (tx *Sender) Close() error {
 		tx.ch.try(func() { futex.Broadcast(tx.ch.spaceEvent) })
 	})
 	if !shut {
-		return tx.fail("close", ErrClosed)
+		return tx.ch.fail("close", ErrClosed)
 	}
 	tx.gate.mu.Lock()
 	if tx.gone { // the call we waited for ended the last lease
@@ -112,15 +112,6 @@ func (tx *Sender) release() error {
 	tx.ch.mu.Unlock()
 	tx.ch.leave()
 	return err
-}
-
-// fail wraps an error of this sender's; it may be called after the sender, and with
-// it the mapping, is gone.
-func (tx *Sender) fail(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return tx.ch.fail(op, err)
 }
 
 // Channel returns the channel that this is a sender of.

@@ -106,20 +106,12 @@ func (ch *Channel) shutdown(ctx context.Context, o ShutdownOptions, r *Report) e
 	return ch.force(ctx, o, r)
 }
 
-// beginLocked seals an ACTIVE channel; one in ERROR goes to CLOSING.
+// beginLocked seals the channel; one in ERROR, which is sealed already, goes to CLOSING.
 func (ch *Channel) beginLocked(reason string) error {
-	w := ch.state.Load()
-	switch w.State() {
-	case state.Active:
-		return ch.advance(state.Draining, false, reason, ch.seal)
-	case state.Error:
+	if ch.state.Load().State() == state.Error {
 		return ch.advance(state.Closing, false, reason, ch.seal)
-	case state.Draining, state.Closing, state.Closed:
-		return nil
-	case state.Recovering:
-		return ch.errorState()
 	}
-	return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
+	return ch.sealLocked(reason)
 }
 
 // drainBefore waits for the end of the ring, and keeps a share of the time for what

@@ -12,8 +12,8 @@ import (
 const DefaultSpin = 50 * time.Microsecond
 
 // lookEvery is the time between two looks of a spinning waiter. Looking more often takes the
-// cache line from the one who is about to write it, seldom is late. A pause takes from some
-// to a hundred nanoseconds, which depends on the processor: it is measured once.
+// cache line from the one who is about to write it; looking less often notices late. A pause
+// takes some to a hundred nanoseconds, depending on the processor: it is measured once.
 const lookEvery = 50 * time.Nanosecond
 
 // minSpin is the probe that is left when spinning does not pay, so that the spinner notices
