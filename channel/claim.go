@@ -224,7 +224,11 @@ func (ch *Channel) claimFree(places []int, role layout.Role) (int, error) {
 // placesTaken says who holds the places.
 func (ch *Channel) placesTaken(places []int, role layout.Role) error {
 	if len(places) == 1 {
-		return fmt.Errorf("%w: the %s is %s", ErrBusy, role, ch.who(places[0]))
+		who := ch.who(places[0])
+		if condition(&ch.view.Participants[places[0]].Who) == stopped {
+			who += ", stopped"
+		}
+		return fmt.Errorf("%w: the %s is %s", ErrBusy, role, who)
 	}
 	return fmt.Errorf("%w: all %d places for a %s are taken: close some handles or create "+
 		"the channel with more participants", ErrBusy, len(places), role)

@@ -20,6 +20,7 @@ type Participant struct {
 	Who      string // pid and name in words, as far as they can be known from here
 	Since    time.Time
 	Alive    bool   // as the kernel says
+	Stopped  bool   // alive, and stopped by a signal or a debugger, as far as can be known
 	Closing  bool   // closed, but leases or messages are still held
 	Held     uint32 // leases or messages held
 
@@ -79,6 +80,7 @@ func (ch *Channel) participant(place int, row *layout.Participant, number uint64
 			p.WaitingTime = time.Duration(nowNs() - since)
 		}
 	}
+	p.Stopped = p.Alive && condition(&row.Who) == stopped
 	p.Reserved = reservedBy(row)
 	return p
 }

@@ -20,6 +20,16 @@ func describeIdentity(id *layout.Identity) string {
 	return shm.Describe(id.PID.Load(), id.PIDNS.Load(), id.Start.Load(), comm)
 }
 
+const stopped = "stopped"
+
+// condition says in a word how somebody is whose lock is held.
+func condition(id *layout.Identity) string {
+	if shm.Stopped(id.PID.Load(), id.PIDNS.Load(), id.Start.Load()) {
+		return stopped
+	}
+	return "alive"
+}
+
 // whyFull says in words why there is no room.
 func (ch *Channel) whyFull(since time.Time) string {
 	depth, err := ch.ring.Depth()
@@ -45,7 +55,7 @@ func (ch *Channel) whyReceiver(since time.Time) string {
 	if !ch.alive(layout.PlaceReceiver) {
 		return "the receiver just died"
 	}
-	text := "receiver " + ch.who(layout.PlaceReceiver) + " alive"
+	text := "receiver " + ch.who(layout.PlaceReceiver) + " " + condition(&row.Who)
 	if row.Closing.Load() != 0 {
 		text += ", closing"
 	}
@@ -75,7 +85,7 @@ func (ch *Channel) whyEmpty(hole bool) string {
 	for _, place := range ch.placesFor(layout.RoleSender) {
 		row := &ch.view.Participants[place]
 		if layout.Role(row.Who.Role.Load()) == layout.RoleSender && ch.present(place) {
-			name := ch.who(place)
+			name := ch.who(place) + " " + condition(&row.Who)
 			if busy := busyText(row); busy != "" {
 				name += ", " + busy
 			}
@@ -89,9 +99,9 @@ func (ch *Channel) whyEmpty(hole bool) string {
 	case 0:
 		return "empty, no sender is attached"
 	case 1:
-		return "empty, sender " + names[0] + " alive"
+		return "empty, sender " + names[0]
 	}
-	return fmt.Sprintf("empty, %d senders alive: %s", len(names), strings.Join(names, "; "))
+	return fmt.Sprintf("empty, %d senders: %s", len(names), strings.Join(names, "; "))
 }
 
 // whyHole names the living senders whose unfinished messages are in front.
@@ -102,7 +112,7 @@ func (ch *Channel) whyHole() string {
 		if row.Intent.Load() == 0 || !ch.present(place) { // sync: intent
 			continue
 		}
-		text := "sender " + ch.who(place) + " alive"
+		text := "sender " + ch.who(place) + " " + condition(&row.Who)
 		if busy := busyText(row); busy != "" {
 			text += ", " + busy
 		} else if last := row.ProgressNs.Load(); last > 0 {

@@ -131,6 +131,9 @@ func describeHolder(h *layout.Holder) string {
 	if h.Who.PID.Load() == 0 {
 		return text // the rest is about the holder before
 	}
+	if Stopped(h.Who.PID.Load(), h.Who.PIDNS.Load(), h.Who.Start.Load()) {
+		text += ", stopped,"
+	}
 	if op := layout.LoadText(h.Op[:]); op != "" {
 		text += " to " + op
 	}

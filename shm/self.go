@@ -26,30 +26,36 @@ func Myself() Self { return myself() }
 
 var myself = sync.OnceValue(func() Self {
 	s := Self{PID: uint32(os.Getpid()), PIDNS: pidNamespace()}
-	s.Start, s.Comm = procStat("self")
+	p := procStat("self")
+	s.Start, s.Comm = p.start, p.comm
 	return s
 })
 
-// procStat returns start time and command name of a process, or zero values.
-func procStat(pid string) (uint64, string) {
+// A procInfo is what /proc/PID/stat tells of a process; zero if nothing.
+type procInfo struct {
+	comm  string
+	state byte   // as in ps: R, S, T, …
+	start uint64 // clock ticks since boot
+}
+
+func procStat(pid string) (p procInfo) {
 	data, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
-		return 0, ""
+		return p
 	}
 	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')') // comm may hold either
 	if open < 0 || end < open {
-		return 0, ""
+		return p
 	}
-	const startField = 22 - 3 // the field after comm is number 3
-	comm, fields := string(data[open+1:end]), strings.Fields(string(data[end+1:]))
-	if len(fields) <= startField {
-		return 0, comm
+	const first, start = 3, 22 // the field after comm is number 3
+	p.comm = string(data[open+1 : end])
+	fields := strings.Fields(string(data[end+1:]))
+	if len(fields) <= start-first {
+		return p
 	}
-	start, err := strconv.ParseUint(fields[startField], 10, 64)
-	if err != nil {
-		return 0, comm
-	}
-	return start, comm
+	p.state = fields[0][0]
+	p.start, _ = strconv.ParseUint(fields[start-first], 10, 64) // 0: unknown
+	return p
 }
 
 // Store writes the identity with its role and the time into shared memory.
@@ -78,10 +84,27 @@ func Describe(pid uint32, pidns, start uint64, comm string) string {
 	case start == 0:
 		return who
 	}
-	if now, _ := procStat(strconv.FormatUint(uint64(pid), 10)); now != start {
+	if now := procStat(strconv.FormatUint(uint64(pid), 10)); now.start != start {
 		return who + ", which has ended"
 	}
 	return who
+}
+
+// Stopped reports whether that process is stopped, by a signal or a debugger. Of a process
+// that cannot be told from here, as one of another pid namespace, it is false. It is for
+// people, like Describe.
+func Stopped(pid uint32, pidns, start uint64) bool {
+	if pid == 0 || start == 0 || pidns != Myself().PIDNS {
+		return false
+	}
+	now := procStat(strconv.FormatUint(uint64(pid), 10))
+	return now.start == start && (now.state == 'T' || now.state == 't')
+}
+
+// same reports whether the process that a segment names, of this pid namespace, is still
+// the one with that pid.
+func same(id *layout.Identity) bool {
+	return procStat(strconv.FormatUint(uint64(id.PID.Load()), 10)).start == id.Start.Load()
 }
 
 // describeIdentity is Describe of what a segment says.

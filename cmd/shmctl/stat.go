@@ -117,6 +117,8 @@ func (v *view) condition(p channel.Participant) string {
 	switch {
 	case !p.Alive:
 		return "dead"
+	case p.Stopped:
+		return "stopped"
 	case p.Closing:
 		return "closing"
 	case p.Busy != "":
@@ -133,7 +135,7 @@ func (v *view) participantsText() string {
 	t.indent = "  "
 	for _, p := range v.participants {
 		condition := v.condition(p)
-		if p.Busy != "" {
+		if condition == "busy" {
 			condition = p.Busy
 		}
 		waiting := p.Waiting

@@ -67,7 +67,7 @@ type participantJSON struct {
 	Comm      string    `json:"comm"`
 	Who       string    `json:"who"`
 	Since     time.Time `json:"since"`
-	Condition string    `json:"condition"` // alive, closing, busy, stuck, dead
+	Condition string    `json:"condition"` // alive, stopped, closing, busy, stuck, dead
 	Busy      string    `json:"busy"`
 	Waiting   string    `json:"waiting"` // data, space, hole, drain, state or empty
 	WaitingNs int64     `json:"waiting_ns"`
