@@ -51,6 +51,8 @@ var (
 
 	// ErrBusy: somebody else holds the role, the lock or the handle.
 	ErrBusy = shm.ErrBusy
+	// ErrNoHolder: that process takes no part in the channel, or cannot be told from here.
+	ErrNoHolder = shm.ErrNoHolder
 	// ErrCorrupt: shared memory holds a value that cannot be.
 	ErrCorrupt = shm.ErrCorrupt
 	// ErrFault: the segment was truncated or punched under us.

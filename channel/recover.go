@@ -13,8 +13,9 @@ import (
 	"shmring/state"
 )
 
-// A Recovery says what a Recover found and did.
+// A Recovery says what a Recover or an Evict found and did.
 type Recovery struct {
+	Killed  int         // pid that an Evict killed; 0: none
 	Was     state.State // when it began
 	Reason  string      // why the channel was in that state
 	State   state.State // when it was done

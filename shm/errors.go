@@ -11,6 +11,8 @@ import (
 var (
 	// ErrBusy says that somebody living holds what was asked for.
 	ErrBusy = errors.New("busy")
+	// ErrNoHolder says that a process holds no place of the segment.
+	ErrNoHolder = errors.New("takes no part")
 	// ErrNoSpace says that shared memory is too small; errors.Is(err, ENOSPC) holds too.
 	ErrNoSpace = errors.New("not enough shared memory")
 	// ErrLayout says that the segment has another layout or geometry.

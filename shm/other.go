@@ -67,6 +67,9 @@ func (s *Segment) TryControl(string) (func(), bool, error) {
 	return nil, false, layout.Supported()
 }
 
+// Kill fails with errors.ErrUnsupported.
+func (s *Segment) Kill(int) (Held, error) { return Held{}, layout.Supported() }
+
 // Notify fails with errors.ErrUnsupported.
 func (s *Segment) Notify(func(Notice)) (func(), error) { return nil, layout.Supported() }
 

@@ -101,6 +101,7 @@ var codes = []struct {
 	{channel.ErrPeerDead, exitPeerDead},
 	{fs.ErrNotExist, exitNotExist},
 	{fs.ErrPermission, exitPermission},
+	{channel.ErrNoHolder, exitState},
 	{channel.ErrBusy, exitState},
 	{channel.ErrState, exitState},
 	{channel.ErrClosed, exitState},

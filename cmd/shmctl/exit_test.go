@@ -34,6 +34,7 @@ func TestExitCodeOfEveryError(t *testing.T) {
 		{op(context.DeadlineExceeded), 5},
 		{op(errors.Join(context.DeadlineExceeded, channel.ErrBusy)), 5},
 		{op(channel.ErrBusy), 6},
+		{op(channel.ErrNoHolder), 6},
 		{op(channel.ErrState), 6},
 		{op(channel.ErrDraining), 6},
 		{op(&channel.DiscardedError{N: 3}), 6},

@@ -15,8 +15,7 @@ import (
 )
 
 func newRecoverCmd(a *app) *cobra.Command {
-	var timeout time.Duration
-	var asJSON bool
+	var o recoverOptions
 	cmd := &cobra.Command{
 		Use:   "recover NAME",
 		Short: "Repair a channel and say what was repaired",
@@ -25,28 +24,42 @@ done, and brings a channel in state ERROR back to ACTIVE: slots that are damaged
 counted, messages that are whole are kept. A channel that is well stays as it is.
 
 While a receiver lives, only its own process can repair slots (6): end it first. What is beyond
-repair (7) can only be closed by force or removed.`,
+repair (7) can only be closed by force or removed.
+
+With --kill it first kills a process that lives and is stuck (stat shows who): it sends SIGKILL,
+waits until the kernel has freed its locks, and then repairs. It kills nobody who does not hold a
+place or the control lock of this channel at that moment, as the kernel says (6).`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if timeout <= 0 {
-				return usagef("--timeout %s: want more than nothing", timeout)
+			if o.timeout <= 0 {
+				return usagef("--timeout %s: want more than nothing", o.timeout)
 			}
-			return a.recover(cmd.Context(), args[0], timeout, asJSON)
+			if cmd.Flags().Changed("kill") && o.kill <= 0 {
+				return usagef("--kill %d: want the pid of a process", o.kill)
+			}
+			return a.recover(cmd.Context(), args[0], o)
 		},
 	}
 	flags := cmd.Flags()
-	flags.DurationVar(&timeout, "timeout", 10*time.Second,
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Second,
 		"longest wait for somebody who controls the channel")
-	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	flags.IntVar(&o.kill, "kill", 0,
+		"first kill the process with this pid, which takes part and is stuck")
+	flags.BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }
 
+// recoverOptions are the flags of recover.
+type recoverOptions struct {
+	timeout time.Duration
+	kill    int
+	json    bool
+}
+
 // recover looks before it attaches: attaching alone settles the dead.
-func (a *app) recover(
-	ctx context.Context, name string, timeout time.Duration, asJSON bool,
-) (err error) {
-	ctx, cancel := bounded(ctx, timeout)
+func (a *app) recover(ctx context.Context, name string, o recoverOptions) (err error) {
+	ctx, cancel := bounded(ctx, o.timeout)
 	defer cancel()
 	seen, err := a.observe(ctx, name)
 	if err != nil {
@@ -64,10 +77,14 @@ func (a *app) recover(
 	if ch.Instance() != seen.Instance() {
 		r.before, changes = ch.Stats(), ch.History() // somebody made it anew meanwhile
 	}
-	r.done, err = ch.Recover(ctx)
+	if o.kill > 0 {
+		r.done, err = ch.Evict(ctx, o.kill)
+	} else {
+		r.done, err = ch.Recover(ctx)
+	}
 	r.after, r.failed = ch.Stats(), err != nil
 	r.changes = since(changes, ch.History())
-	if asJSON {
+	if o.json {
 		err = errors.Join(err, a.printJSON(newRepairsJSON(name, &r)))
 	} else {
 		err = errors.Join(err, a.print(name+": "+r.text()+"\n"))
@@ -117,6 +134,9 @@ func (r *repairs) settled() []channel.Death {
 
 func (r *repairs) text() string {
 	var parts []string
+	if r.done.Killed != 0 {
+		parts = append(parts, fmt.Sprintf("killed pid %d", r.done.Killed))
+	}
 	if r.before.State != r.after.State {
 		was := "was " + r.before.State.String()
 		if r.before.Reason != "" {
@@ -153,6 +173,7 @@ type repairsJSON struct {
 	State   string           `json:"state"`
 	Reason  string           `json:"reason"`
 	Before  string           `json:"before"`
+	Killed  int              `json:"killed"` // 0: nobody
 	Corrupt uint64           `json:"corrupt"`
 	Holes   uint64           `json:"holes"`
 	Kept    uint64           `json:"kept"`
@@ -164,7 +185,8 @@ func newRepairsJSON(name string, r *repairs) repairsJSON {
 	j := repairsJSON{
 		Name: name, State: r.after.State.String(), Reason: r.after.Reason,
 		Before: r.before.State.String(), Corrupt: r.done.Damaged, Holes: r.done.Holes,
-		Kept: r.done.Kept, Deaths: newDeathsJSON(r.settled()), History: []transitionJSON{},
+		Kept: r.done.Kept, Killed: r.done.Killed, Deaths: newDeathsJSON(r.settled()),
+		History: []transitionJSON{},
 	}
 	for _, t := range r.changes {
 		j.History = append(j.History, newTransitionJSON(t))
