@@ -162,7 +162,7 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 func (ch *Channel) passAborted() bool {
 	err := ch.asReceiver(func(cons *ring.Consumer) error {
 		var it ring.Item
-		for {
+		for range ch.view.SlotCount + 1 { // the ring is sealed: more slots there cannot be
 			err := cons.Next(&it)
 			if err != ring.ErrHole { //nolint:errorlint // the ring returns its sentinels bare
 				return err // a message is left unreleased, for a receiver
@@ -171,6 +171,7 @@ func (ch *Channel) passAborted() bool {
 				return ErrBusy
 			}
 		}
+		return ErrBusy
 	})
 	return errors.Is(err, ring.ErrEnd)
 }

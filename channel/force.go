@@ -25,7 +25,8 @@ func (ch *Channel) discardRest(take func([]byte)) {
 	defer cons.Flush()
 	var it ring.Item
 	var taken uint64
-	for take != nil {
+	// Each slot is looked at twice at most, as a hole and as what was made of it.
+	for looks := uint64(0); take != nil && looks < 2*ch.view.SlotCount; looks++ {
 		err := cons.Next(&it)
 		if errors.Is(err, ring.ErrHole) {
 			if owner, serr := cons.Skip(ch.alive); serr == nil && owner < 0 {

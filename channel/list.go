@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"fmt"
 
 	"shmring/internal/layout"
 	"shmring/ring"
@@ -37,5 +38,9 @@ func unread(v *layout.View) (uint64, error) {
 	if v.Kind != layout.KindChannel {
 		return 0, nil
 	}
-	return ring.New(v).Unread()
+	n, err := ring.New(v).Unread()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return n, nil
 }
