@@ -20,6 +20,8 @@ const (
 	Joined                             // a participant came
 	Left                               // a participant left cleanly
 	Died                               // a participant died
+	Announced                          // somebody means to shut the channel down
+	Withdrawn                          // he no longer does
 )
 
 // String returns the kind as one word.
@@ -33,6 +35,10 @@ func (k ChangeKind) String() string {
 		return "left"
 	case Died:
 		return "died"
+	case Announced:
+		return "announced"
+	case Withdrawn:
+		return "withdrawn"
 	}
 	return "unknown"
 }
@@ -41,7 +47,7 @@ func (k ChangeKind) String() string {
 type Change struct {
 	Kind     ChangeKind
 	State    state.State // after it
-	Reason   string      // of the state
+	Reason   string      // of the state, or of what was announced
 	Role     layout.Role // Joined, Left, Died
 	PID      uint32
 	Comm     string
@@ -49,12 +55,12 @@ type Change struct {
 	At       time.Time // when it was seen here, or recorded
 }
 
-// Watch iterates over the changes of state and membership from now on, beginning
-// with a StateChanged that gives the present state and a Joined for everybody who is
-// there. It sleeps in between. The loop ends with CLOSED, silently, or with an error, which
-// is yielded once: the context's cause, ErrOrphaned if the segment lost its name and nobody
-// new can come, ErrClosed by Close, ErrFault. Several changes between two looks may be
-// seen as one; a state is never seen twice in a row.
+// Watch iterates over the changes of state and membership from now on, beginning with a
+// StateChanged that gives the present state, a Joined for everybody who is there, and what
+// was announced. It sleeps in between. The loop ends with CLOSED, silently, or with an
+// error, which is yielded once: the context's cause, ErrOrphaned if the segment lost its
+// name and nobody new can come, ErrClosed by Close, ErrFault. Several changes between two
+// looks may be seen as one; a state is never seen twice in a row.
 func (ch *Channel) Watch(ctx context.Context) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		if ch.enter() != nil {
@@ -77,6 +83,7 @@ type watcher struct {
 	word    state.Word
 	started bool
 	members map[int]Change
+	plan    Plan
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -97,6 +104,7 @@ func (w *watcher) run(ctx context.Context) error {
 		err := ch.guard(func() error {
 			seq = futex.Sample(ch.stateEvent) // sync: seq
 			w.compareMembers()
+			w.comparePlan()
 			w.compareState()
 			return nil
 		})
@@ -151,6 +159,26 @@ func (w *watcher) compareState() {
 		Kind: StateChanged, State: now.State(), Reason: w.ch.state.Reason(), PID: last.By.PID,
 		Comm: last.By.Comm, Role: last.By.Role, At: last.At,
 	})
+}
+
+func (w *watcher) comparePlan() {
+	p, ok := loadPlan(&w.ch.ctl.Plan)
+	was := w.plan
+	if !ok {
+		p = Plan{}
+	}
+	if p == was {
+		return
+	}
+	w.plan = p
+	c := Change{
+		Kind: Announced, State: w.ch.state.Load().State(), Reason: p.Reason, PID: p.PID,
+		Comm: p.Comm, Role: layout.RoleController, At: p.At,
+	}
+	if !ok {
+		c.Kind, c.Reason, c.At = Withdrawn, was.Reason, time.Now()
+	}
+	w.emit(c)
 }
 
 func (w *watcher) compareMembers() {

@@ -82,7 +82,18 @@ type Transition struct {
 	Reason [20]atomic.Uint64 `doc:"reason text, 160 bytes"`
 }
 
-// Dependency names a channel that this one must outlive or be outlived by.
+// Plan is the announcement that somebody means to end the channel. It counts only if Set
+// is 1, and changes nothing by itself.
+type Plan struct {
+	Set        atomic.Uint64     `doc:"0 none or being written, 1 announced"`
+	DeadlineNs atomic.Int64      `doc:"when it shall be over, Unix nanoseconds; zero no limit"`
+	Who        Identity          `doc:"who announced it and when"`
+	Reason     [20]atomic.Uint64 `doc:"reason text, 160 bytes"`
+	_          [32]byte          // reserved, zero
+}
+
+// Dependency names a channel that this one depends on: it is to be drained before that one
+// is sealed.
 type Dependency struct {
 	State    atomic.Uint64     `doc:"0 free, 1 valid"`
 	Instance [2]atomic.Uint64  `doc:"instance id of the other segment"`
@@ -111,6 +122,7 @@ type Control struct {
 	Holder      Holder                      `doc:"control-lock holder, for people"`
 	Transitions [TransitionCount]Transition `doc:"change to epoch e at e mod 8"`
 	Depends     [DependencyCount]Dependency `doc:"dependencies"`
+	Plan        Plan                        `doc:"announced end"`
 }
 
 // A PoisonCode says which kind of impossible word was found.

@@ -153,7 +153,7 @@ func TestRuler(t *testing.T) {
 		"Control.Space.Seq": 512, "Control.StateEvent.Seq": 640, "Control.Membership.Seq": 768,
 		"Control.Poison.Code": 896, "Control.Totals.Received": 1024,
 		"Control.Holder.Who.PID": 1152,
-		"Control.Transitions":    1280, "Control.Depends": 3328,
+		"Control.Transitions":    1280, "Control.Depends": 3328, "Control.Plan.Set": 7424,
 		"Transition.Tag": 0, "Transition.From": 8, "Transition.Who.PID": 16,
 		"Transition.Reason": 96,
 		"Dependency.State":  0, "Dependency.Instance": 8, "Dependency.Name": 24,

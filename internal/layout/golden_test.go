@@ -66,6 +66,10 @@ func fillControl(c *Control) {
 	d.Instance[0].Store(0x0102030405060708)
 	d.Instance[1].Store(0x1112131415161718)
 	StoreText(d.Name[:], "other.channel")
+	c.Plan.Set.Store(1)
+	c.Plan.DeadlineNs.Store(1_700_000_000_000_000_002)
+	fillIdentity(&c.Plan.Who, 400)
+	StoreText(c.Plan.Reason[:], "a golden plan")
 }
 
 func fillParticipant(p *Participant, n uint64) {
@@ -134,6 +138,7 @@ func TestGoldenSegmentIsReadAsWritten(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "a reason of a golden change", LoadText(v.Control.Transitions[1].Reason[:]))
 	assert.Equal(t, "other.channel", LoadText(v.Control.Depends[15].Name[:]))
+	assert.Equal(t, "a golden plan", LoadText(v.Control.Plan.Reason[:]))
 	assert.Equal(t, uint64(11), v.Control.Totals.NotDelivered.Load())
 	assert.Equal(t, uint64(3<<8|2), v.Participants[3].Intent.Load())
 	c := Commit(Word(v.Slots, 64).Load())

@@ -35,6 +35,7 @@ var (
 	_ = [1]byte{}[unsafe.Sizeof(Holder{})-Line]
 	_ = [1]byte{}[unsafe.Sizeof(Transition{})-256]
 	_ = [1]byte{}[unsafe.Sizeof(Dependency{})-256]
+	_ = [1]byte{}[unsafe.Sizeof(Plan{})-256]
 	_ = [1]byte{}[ParticipantSize-256]
 	_ = [1]byte{}[DeathSize-64]
 	_ = [1]byte{}[unsafe.Offsetof(Participant{}.Intent)-Line]
@@ -44,6 +45,7 @@ var (
 	_ = [1]byte{}[unsafe.Offsetof(Control{}.Space)-4*Line]
 	_ = [1]byte{}[unsafe.Offsetof(Control{}.Transitions)-10*Line]
 	_ = [1]byte{}[unsafe.Offsetof(Control{}.Depends)-26*Line]
+	_ = [1]byte{}[unsafe.Offsetof(Control{}.Plan)-58*Line]
 )
 
 // A View is typed access to the bytes of one segment. It is valid as long as the
