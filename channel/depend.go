@@ -30,6 +30,10 @@ func (ch *Channel) DependOn(ctx context.Context, other *Channel) error {
 		return ch.fail("depend", fmt.Errorf("%w: a nameless channel cannot be depended on",
 			fs.ErrInvalid))
 	}
+	if d.Instance == ch.Instance() {
+		return ch.fail("depend", fmt.Errorf("%w: a channel cannot depend on itself",
+			fs.ErrInvalid))
+	}
 	return ch.withLock(ctx, "depend", func() error { return ch.dependLocked(d) })
 }
 

@@ -3,6 +3,7 @@ package channel_test
 import (
 	"context"
 	"os"
+	"time"
 
 	"shmring/channel"
 	"shmring/internal/layout"
@@ -35,6 +36,13 @@ var observerCalls = callTable{
 		})
 	},
 	"Channel.Options": func(p *party, _ context.Context) error { p.ch.Options(); return nil },
+	"Channel.Dependencies": func(p *party, _ context.Context) error {
+		if n := len(p.ch.Dependencies()); n > channel.MaxDependencies {
+			p.h.fail("%d dependencies", n)
+		}
+		return nil
+	},
+	"Channel.Plan": func(p *party, _ context.Context) error { p.ch.Plan(); return nil },
 	"Channel.Instance": func(p *party, _ context.Context) error {
 		p.ch.Instance()
 		p.ch.MaxMessage()
@@ -66,6 +74,24 @@ var controllerCalls = callTable{
 			return nil
 		}
 		return p.ch.Seal("a reason")
+	},
+	"Channel.Announce": func(p *party, ctx context.Context) error {
+		return p.ch.Announce(ctx, "a plan", time.Now())
+	},
+	"Channel.Withdraw": func(p *party, ctx context.Context) error { return p.ch.Withdraw(ctx) },
+	"Channel.DependOn": func(p *party, ctx context.Context) error {
+		other, err := channel.OpenOrCreate(ctx, "other", channel.Options{Slots: 1})
+		if err != nil {
+			return err
+		}
+		err = p.ch.DependOn(ctx, other)
+		if cerr := other.Close(); err == nil {
+			err = cerr
+		}
+		return err
+	},
+	"Channel.Independ": func(p *party, ctx context.Context) error {
+		return p.ch.Independ(ctx, "other")
 	},
 	"Channel.Drain": func(p *party, ctx context.Context) error {
 		return p.ch.Drain(ctx, func(channel.Progress) {})

@@ -2,6 +2,7 @@ package channel_test
 
 import (
 	"fmt"
+	"io/fs"
 	"testing"
 	"time"
 
@@ -49,7 +50,8 @@ func TestDependenciesHaveALimitAndNeedAName(t *testing.T) {
 	in := newChannel(t, channel.Options{})
 	nameless, err := channel.Create(ctx, "", channel.Options{Nameless: true})
 	require.NoError(t, err)
-	require.Error(t, in.DependOn(ctx, nameless))
+	require.ErrorIs(t, in.DependOn(ctx, nameless), fs.ErrInvalid)
+	require.ErrorIs(t, in.DependOn(ctx, in), fs.ErrInvalid)
 	require.NoError(t, nameless.Close())
 	for i := range channel.MaxDependencies + 1 {
 		out, err := channel.Create(ctx, fmt.Sprintf("out%d", i), channel.Options{})
@@ -118,10 +120,13 @@ func TestWatchTellsOfAnAnnouncement(t *testing.T) {
 
 func TestReadOnlyAttachmentAnnouncesNothing(t *testing.T) {
 	ctx := begin(t)
-	ch := newChannel(t, channel.Options{})
+	newChannel(t, channel.Options{})
 	ro, err := channel.Open(ctx, "q", channel.OpenOptions{ReadOnly: true})
 	require.NoError(t, err)
 	require.ErrorIs(t, ro.Announce(ctx, "no", time.Time{}), channel.ErrState)
-	require.ErrorIs(t, ro.DependOn(ctx, ch), channel.ErrState)
+	other, err := channel.Create(ctx, "other", channel.Options{})
+	require.NoError(t, err)
+	require.ErrorIs(t, ro.DependOn(ctx, other), channel.ErrState)
+	require.NoError(t, other.Close())
 	require.NoError(t, ro.Close())
 }
