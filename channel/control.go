@@ -60,7 +60,7 @@ func (ch *Channel) sealLocked(reason string) error {
 	case state.Error, state.Recovering:
 		return ch.errorState()
 	}
-	return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
+	return wordError(w)
 }
 
 // advance makes one move to a state and wakes everybody. If the receiver moved the

@@ -166,7 +166,9 @@ func TestStateWordThatCannotBe(t *testing.T) {
 	require.ErrorIs(t, ch.Drain(ctx, nil), channel.ErrCorrupt)
 	_, err := ch.Shutdown(ctx, channel.ShutdownOptions{})
 	require.ErrorIs(t, err, channel.ErrCorrupt)
-	require.Equal(t, 1, drain(t, rx))
+	require.Equal(t, 1, drainAll(rx))
+	_, err = rx.Recv(ctx)
+	require.ErrorIs(t, err, channel.ErrCorrupt, "nobody sleeps for what cannot come")
 	require.NotEmpty(t, ch.State().String())
 	require.NoError(t, ch.Close())
 }

@@ -7,7 +7,10 @@ import (
 	"iter"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"shmring/futex"
+	"shmring/internal/layout"
 	"shmring/ring"
 )
 
@@ -82,17 +85,33 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 	if err := rx.take(ctx); err != nil {
 		return dst, rx.end("recv", err)
 	}
-	m := rx.handOut()
+	m, before := rx.handOut(), len(dst)
 	err := rx.ch.guardData(func() error {
 		dst = append(dst, m.Bytes()...)
+		if err := rx.verify(dst[before:]); err != nil {
+			return err
+		}
 		rx.cons.Spend(m.pos)
 		rx.showReleased()
 		return nil
 	})
 	if err != nil {
 		rx.giveBack(m.pos) // nobody else can
+		dst = dst[:before]
 	}
 	return dst, rx.ch.fail("recv", err)
+}
+
+// verify compares the copy of a message with its checksum: the bytes in the segment were
+// compared before they were copied, and may have changed in between.
+func (rx *Receiver) verify(p []byte) error {
+	if rx.ch.view.Options&layout.OptChecksums == 0 || xxhash.Sum64(p) == rx.item.Sum {
+		return nil
+	}
+	return rx.ch.poison(&ring.CorruptError{
+		Code: layout.PoisonChecksum, Detail: rx.item.Sum,
+		Text: "payload changed before it was copied",
+	})
 }
 
 // RecvBatch fills dst with the messages that are there and returns how many. It

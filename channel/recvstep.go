@@ -2,7 +2,6 @@ package channel
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -58,7 +57,7 @@ func (rx *Receiver) stepBare(scan bool) error {
 			}
 			continue
 		case ring.ErrEmpty:
-			if err := rx.nothing(); err != errAgain { //nolint:errorlint // our own
+			if err := rx.nothing(w); err != errAgain { //nolint:errorlint // our own
 				return err
 			}
 			continue
@@ -77,11 +76,14 @@ func (rx *Receiver) stepBare(scan bool) error {
 // meanwhile, an aborted slot or a change of state, so in a healthy channel a few are many.
 const maxSteps = 1 << 12
 
-// nothing says why there is no message: a death to report, or just nothing yet. It
-// returns errAgain if a message came before the death that it found.
-func (rx *Receiver) nothing() error {
-	if rx.ch.orphaned.Load() {
+// nothing says why there is no message: a death to report, damage that nobody will mend,
+// or just nothing yet. It returns errAgain if a message came before the death that it found.
+func (rx *Receiver) nothing(w state.Word) error {
+	switch {
+	case rx.ch.orphaned.Load():
 		return ErrOrphaned
+	case !w.Valid():
+		return wordError(w)
 	}
 	seq := rx.ch.ctl.Membership.Seq.Load() // sync: membership
 	if seq == rx.memberSeq {
@@ -159,14 +161,14 @@ func (rx *Receiver) sealedAndEmpty(w state.Word) error {
 		}
 		return ring.ErrEmpty // somebody is at it: wait for what comes of it
 	}
-	return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
+	return wordError(w)
 }
 
 // forced ends the receiver after a forced close: it counts what it did not hand out
 // and says so.
 func (rx *Receiver) forced(w state.Word) error {
 	if !w.Valid() { // damage is no order to throw messages away
-		return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
+		return wordError(w)
 	}
 	n := rx.cons.Discard(0)
 	rx.cons.Flush()

@@ -144,6 +144,9 @@ func (tx *Sender) recheck(ctx context.Context, n int, since time.Time) (bool, er
 	case tx.ch.orphaned.Load():
 		return true, ErrOrphaned
 	}
+	if w := tx.ch.state.Load(); !w.Valid() { // zeroes, maybe: nobody will make room here
+		return true, wordError(w)
+	}
 	return false, tx.ch.deadReceiver() // not what was known before: who bumps may have died
 }
 
@@ -192,6 +195,12 @@ func (ch *Channel) sealedError() error {
 	case state.Error:
 		return ch.errorState()
 	}
+	return wordError(w)
+}
+
+// wordError is for a state word that no channel has: somebody overwrote it, or put zeroes
+// in its place.
+func wordError(w state.Word) error {
 	return fmt.Errorf("%w: state word %#x", ErrCorrupt, uint32(w))
 }
 

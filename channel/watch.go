@@ -59,8 +59,8 @@ type Change struct {
 // StateChanged that gives the present state, a Joined for everybody who is there, and what
 // was announced. It sleeps in between. The loop ends with CLOSED, silently, or with an
 // error, which is yielded once: the context's cause, ErrOrphaned if the segment lost its
-// name and nobody new can come, ErrClosed by Close, ErrFault. Several changes between two
-// looks may be seen as one; a state is never seen twice in a row.
+// name and nobody new can come, ErrClosed by Close, ErrFault, ErrCorrupt. Several changes between
+// two looks may be seen as one; a state is never seen twice in a row.
 func (ch *Channel) Watch(ctx context.Context) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		if ch.enter() != nil {
@@ -116,6 +116,8 @@ func (w *watcher) run(ctx context.Context) error {
 			return nil
 		case ch.orphaned.Load():
 			return ErrOrphaned
+		case !w.word.Valid():
+			return wordError(w.word)
 		}
 		slice := longSlice
 		if ch.seg.ReadOnly() {

@@ -18,8 +18,9 @@ import (
 )
 
 // watchMask is what a segment's file is watched for: whoever dies or leaves closes a
-// description that could write; whoever unlinks changes the attributes.
-const watchMask = unix.IN_CLOSE_WRITE | unix.IN_ATTRIB
+// description that could write; whoever unlinks changes the attributes; whoever truncates
+// or punches modifies it, which stores to the mapping do not.
+const watchMask = unix.IN_CLOSE_WRITE | unix.IN_ATTRIB | unix.IN_MODIFY
 
 // notifier owns the process's one inotify descriptor. It exists while something is
 // watched; its reader sits in the runtime poller and costs no thread.
@@ -163,7 +164,7 @@ func (h *notifier) event(f *os.File, ev inotifyEvent) {
 		w.event(NoticeIgnored)
 	case ev.mask&unix.IN_CLOSE_WRITE != 0:
 		w.event(NoticeClosed)
-	case ev.mask&unix.IN_ATTRIB != 0:
+	case ev.mask&(unix.IN_ATTRIB|unix.IN_MODIFY) != 0:
 		w.event(NoticeAttrib)
 	}
 }
