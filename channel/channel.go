@@ -174,7 +174,7 @@ func (ch *Channel) detach() {
 	defer cancel()
 	err := ch.seg.Detach(ctx, ch.lastOut)
 	ch.mu.Lock()
-	ch.detached = err
+	ch.detached = openError("close", ch.name, err)
 	ch.mu.Unlock()
 	if err != nil {
 		ch.logWarn("detach", err)
