@@ -67,6 +67,7 @@ type chaosWork struct {
 	Slices   bool // sleeps are looked after
 	Blind    bool // no death notices
 	Spin     time.Duration
+	Pace     time.Duration // a sender rests for up to so long after each call
 }
 
 // newChaosPlan derives a plan for about quota messages.

@@ -41,6 +41,9 @@ func (s *chaosSender) run(ctx context.Context) error {
 		if err := s.step(ctx); err != nil {
 			return fmt.Errorf("message %d/%d: %w", s.spec.Stream, s.seq, err)
 		}
+		if pace := s.spec.Work.Pace; pace > 0 {
+			time.Sleep(time.Duration(s.rng.Int64N(int64(pace))))
+		}
 	}
 	return errors.Join(s.tx.Close(), s.ch.Close())
 }
