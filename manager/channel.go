@@ -1,0 +1,245 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+
+	"shmring/channel"
+)
+
+// A Channel is a channel under a Manager. It opens its segment, and takes the role of a
+// sender or of the receiver, when it is first used for that, and keeps them until it is
+// forgotten or the Manager is closed. Its methods may be called by several goroutines.
+type Channel struct {
+	m      *Manager
+	name   string
+	spec   Spec
+	counts opCounts
+
+	life context.Context // until the channel is detached
+	end  context.CancelCauseFunc
+	turn chan struct{} // held by who opens or takes a role
+	raw  atomic.Pointer[channel.Channel]
+	tx   atomic.Pointer[channel.Sender]
+	rx   atomic.Pointer[channel.Receiver]
+}
+
+// Name returns the channel's name.
+func (c *Channel) Name() string { return c.name }
+
+// Raw returns the channel itself, opening it if need be. What is done with it is in no
+// operation count.
+func (c *Channel) Raw(ctx context.Context) (*channel.Channel, error) {
+	if ch := c.raw.Load(); ch != nil {
+		return ch, nil
+	}
+	err := c.operate(ctx, OpOpen, func(ctx context.Context) (int, error) {
+		_, err := c.open(ctx, c.openSpec)
+		return 0, err
+	})
+	return c.raw.Load(), err
+}
+
+// Sender returns this process's sender of the channel, taking the role if need be. While
+// there is no place for one more, it waits.
+func (c *Channel) Sender(ctx context.Context) (*channel.Sender, error) {
+	return role(ctx, c, &c.tx, (*channel.Channel).Sender)
+}
+
+// Receiver returns this process's receiver of the channel, taking the role if need be. While
+// another process has it, it waits.
+func (c *Channel) Receiver(ctx context.Context) (*channel.Receiver, error) {
+	return role(ctx, c, &c.rx, (*channel.Channel).Receiver)
+}
+
+// Send sends a copy of p as channel.Sender.Send does, and tries again while the failure may
+// pass: see Transient.
+func (c *Channel) Send(ctx context.Context, p []byte) error {
+	return c.operate(ctx, OpSend, func(ctx context.Context) (int, error) {
+		tx, err := c.Sender(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if err := tx.Send(ctx, p); err != nil {
+			return 0, err
+		}
+		return 1, nil
+	})
+}
+
+// SendBatch sends the messages of ps in order and returns how many were accepted: all of
+// them if the error is nil, else the first n. It tries again as Send does, with the rest.
+func (c *Channel) SendBatch(ctx context.Context, ps [][]byte) (n int, err error) {
+	err = c.operate(ctx, OpSend, func(ctx context.Context) (int, error) {
+		tx, err := c.Sender(ctx)
+		if err != nil {
+			return 0, err
+		}
+		sent, err := tx.SendBatch(ctx, ps[n:])
+		n += sent
+		return sent, err
+	})
+	return n, err
+}
+
+// Recv returns the next message in place, which must be released. It waits for one as
+// channel.Receiver.Recv does, but over the death of senders: their successors are waited
+// for. The end is io.EOF.
+func (c *Channel) Recv(ctx context.Context) (channel.Message, error) {
+	var m channel.Message
+	err := c.operate(ctx, OpRecv, func(ctx context.Context) (int, error) {
+		rx, err := c.Receiver(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if m, err = rx.Recv(ctx); err != nil {
+			return 0, err
+		}
+		return 1, nil
+	})
+	return m, err
+}
+
+// RecvBatch fills dst with the messages that are there and returns how many; it waits for
+// the first as Recv does. Each must be released.
+func (c *Channel) RecvBatch(ctx context.Context, dst []channel.Message) (n int, err error) {
+	err = c.operate(ctx, OpRecv, func(ctx context.Context) (int, error) {
+		rx, err := c.Receiver(ctx)
+		if err != nil {
+			return 0, err
+		}
+		n, err = rx.RecvBatch(ctx, dst)
+		return n, err
+	})
+	return n, err
+}
+
+// operate is Manager.operate for this channel.
+func (c *Channel) operate(
+	ctx context.Context, kind OpKind, attempt func(context.Context) (int, error),
+) error {
+	return c.m.operate(ctx, kind, c, attempt)
+}
+
+// role returns a role that was taken before, or takes it.
+func role[T any](
+	ctx context.Context, c *Channel, held *atomic.Pointer[T],
+	take func(*channel.Channel, context.Context) (*T, error),
+) (*T, error) {
+	if r := held.Load(); r != nil {
+		return r, nil
+	}
+	ch, err := c.open(ctx, c.openSpec)
+	if err != nil {
+		return nil, err
+	}
+	ctx, done, err := c.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if r := held.Load(); r != nil {
+		return r, nil
+	}
+	r, err := take(ch, ctx)
+	if err == nil {
+		held.Store(r)
+	}
+	return r, err
+}
+
+// takeTurn waits for the turn of this channel, which done gives back. The context that it
+// returns ends also when the channel is detached.
+func (c *Channel) takeTurn(ctx context.Context) (_ context.Context, done func(), err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.life, func() { cancel(context.Cause(c.life)) })
+	end := func() { stop(); cancel(nil) }
+	select {
+	case c.turn <- struct{}{}:
+		if ctx.Err() == nil && c.life.Err() == nil {
+			return ctx, func() { <-c.turn; end() }, nil
+		}
+		<-c.turn
+	case <-ctx.Done():
+	}
+	err = context.Cause(c.life)
+	if err == nil {
+		err = fmt.Errorf("manager: channel %q: waiting for another call that opens it or "+
+			"takes a role: %w", c.name, context.Cause(ctx))
+	}
+	end()
+	return nil, nil, err
+}
+
+// open returns the channel, opening it by how if it is not open.
+func (c *Channel) open(
+	ctx context.Context, how func(context.Context) (*channel.Channel, error),
+) (*channel.Channel, error) {
+	if ch := c.raw.Load(); ch != nil {
+		return ch, nil
+	}
+	ctx, done, err := c.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if ch := c.raw.Load(); ch != nil {
+		return ch, nil
+	}
+	ch, err := how(ctx)
+	if err == nil {
+		c.raw.Store(ch)
+	}
+	return ch, err
+}
+
+// openSpec opens or creates as the spec says.
+func (c *Channel) openSpec(ctx context.Context) (*channel.Channel, error) {
+	if c.spec.ReadOnly {
+		return channel.Open(ctx, c.name, c.spec.OpenOptions)
+	}
+	if c.spec.Leftover == Replace {
+		// Busy: somebody living has it, and it is joined.
+		err := channel.Remove(ctx, c.name, channel.RemoveOptions{Dir: c.spec.Dir, Unread: true})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, channel.ErrBusy) {
+			return nil, err
+		}
+	}
+	return channel.OpenOrCreate(ctx, c.name, c.spec.Options)
+}
+
+// attached opens a channel that was just registered. If that fails, it is forgotten again,
+// unless others had it before.
+func (c *Channel) attached(
+	ctx context.Context, fresh bool, how func(context.Context) (*channel.Channel, error),
+) (*Channel, error) {
+	err := c.operate(ctx, OpOpen, func(ctx context.Context) (int, error) {
+		_, err := c.open(ctx, how)
+		return 0, err
+	})
+	if err == nil {
+		return c, nil
+	}
+	if fresh {
+		err = errors.Join(err, c.m.Forget(c.name))
+	}
+	return nil, err
+}
+
+// detach closes the channel, if it is open, and refuses every later use.
+func (c *Channel) detach() error {
+	c.end(errClosed) // whoever opens or waits for a role has the turn, and gives it back
+	c.turn <- struct{}{}
+	ch := c.raw.Load()
+	<-c.turn
+	if ch == nil {
+		return nil
+	}
+	if err := ch.Close(); !errors.Is(err, channel.ErrClosed) {
+		return err
+	}
+	return nil
+}

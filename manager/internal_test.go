@@ -1,0 +1,67 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"shmring/channel"
+)
+
+func TestExponentialBackoffGrowsIsBoundedAndStops(t *testing.T) {
+	e := Exponential{First: time.Millisecond, Most: 5 * time.Millisecond, Attempts: 6}
+	for _, most := range []time.Duration{1, 2, 4, 5, 5} {
+		d := e.NextBackOff()
+		assert.LessOrEqual(t, d, most*time.Millisecond)
+		assert.GreaterOrEqual(t, d, most*time.Millisecond/2)
+	}
+	assert.Equal(t, Stop, e.NextBackOff())
+	long := Exponential{Attempts: 1000}
+	for range 999 {
+		d := long.NextBackOff()
+		assert.Positive(t, d)
+		assert.LessOrEqual(t, d, DefaultMostBackoff)
+	}
+}
+
+func TestHistogramKeepsQuantilesWithinAFifth(t *testing.T) {
+	for ns := uint64(0); ns < 1<<62; ns += ns/7 + 1 {
+		b := bucketOf(ns)
+		assert.GreaterOrEqual(t, limitOf(b), ns)
+		assert.LessOrEqual(t, float64(limitOf(b)), 1.25*float64(ns)+1)
+	}
+	assert.Equal(t, len(histogram{}.buckets)-1, bucketOf(math.MaxUint64))
+	var h histogram
+	assert.Zero(t, h.read())
+	for i := range 1000 {
+		h.add(time.Duration(i+1) * time.Microsecond)
+	}
+	l := h.read()
+	assert.Equal(t, uint64(1000), l.Count)
+	assert.InEpsilon(t, 500*time.Microsecond, l.P50, 0.25)
+	assert.InEpsilon(t, 990*time.Microsecond, l.P99, 0.25)
+	assert.GreaterOrEqual(t, l.Max, time.Millisecond)
+}
+
+func TestTransientIsWhatMayPass(t *testing.T) {
+	assert.True(t, Transient(fmt.Errorf("x: %w", channel.ErrBusy)))
+	assert.True(t, Transient(&channel.PeerError{}))
+	assert.False(t, Transient(channel.ErrDraining))
+	assert.False(t, Transient(fmt.Errorf("%w: %w", context.DeadlineExceeded, channel.ErrBusy)))
+	assert.False(t, Transient(nil))
+}
+
+func TestWordsForKindsAndOutcomes(t *testing.T) {
+	for k := OpOpen; k < opKinds; k++ {
+		assert.NotEqual(t, "unknown", k.String())
+	}
+	assert.Equal(t, "unknown", OpKind(0).String())
+	for o := Succeeded; o <= Failed; o++ {
+		assert.NotEqual(t, "unknown", o.String())
+	}
+	assert.Equal(t, "unknown", Outcome(0).String())
+}
