@@ -38,7 +38,8 @@ type thread struct {
 	number uint64
 	args   [6]uint64
 	name   string // empty: none of ours
-	fail   bool
+	fail   bool   // it is not made, and fails
+	last   bool   // a kill comes when it is done
 }
 
 // An injection is what shall happen at the nth call of that name.
@@ -163,7 +164,7 @@ func (tr *tracer) stop(tid int) {
 	case th.fail:
 		r.Rax = -uint64(tr.inject.errno)
 		_ = unix.PtraceSetRegs(tid, &r)
-	case tr.matches(th) && tr.inject.errno == 0:
+	case th.last:
 		tr.kill()
 	}
 	tr.leave(th, r.Rax)
@@ -179,22 +180,16 @@ func (tr *tracer) enter(tid int, th *thread) bool {
 		tr.order = append(tr.order, th.name)
 	}
 	tr.counts[th.name]++
-	if !tr.matches(th) || tr.hit {
+	in := tr.inject
+	if in == nil || tr.hit || th.name != in.name || tr.counts[th.name] != in.nth {
 		return false
 	}
 	tr.hit = true
-	if tr.inject.errno == 0 {
-		if !tr.inject.after {
-			tr.kill()
-		}
-		return false
+	th.fail, th.last = in.errno != 0, in.after
+	if !th.fail && !th.last {
+		tr.kill()
 	}
-	th.fail = true
-	return true
-}
-
-func (tr *tracer) matches(th *thread) bool {
-	return tr.inject != nil && th.name == tr.inject.name && tr.counts[th.name] == tr.inject.nth
+	return th.fail
 }
 
 func (tr *tracer) kill() { _ = unix.Kill(tr.pid, unix.SIGKILL) }
