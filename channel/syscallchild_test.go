@@ -36,13 +36,6 @@ func childSystemCalls(c *shmtest.Conn, args []string) error {
 	return nil
 }
 
-// small is a channel of few slots.
-func small(life channel.Lifetime) channel.Options {
-	return channel.Options{
-		Slots: 8, SlotSize: 64, ArenaBytes: channel.NoArena, MaxParticipants: 8, Lifetime: life,
-	}
-}
-
 // quickly runs f with a context that ends in a moment, by which f shall end.
 func quickly(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Millisecond)
