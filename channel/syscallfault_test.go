@@ -303,3 +303,42 @@ func judge(t *testing.T, tr trial) string {
 	assert.True(t, strings.HasPrefix(out.answer, "failed: "), what)
 	return "failed"
 }
+
+// TestWhatAKernelMayLackIsRefusedOrReplaced injects what kernels and sandboxes answer that
+// lack something: what cannot be done without is refused and says what to do, and the rest
+// is done in another way.
+func TestWhatAKernelMayLackIsRefusedOrReplaced(t *testing.T) {
+	shmtest.Watchdog(t, limit)
+	const withoutLocks = "no open-file-description locks, which shmring needs to know who lives"
+	for _, c := range []struct {
+		call  string
+		errno unix.Errno
+		want  string // in the error; empty: it works all the same
+	}{
+		{"openat_tmpfile", unix.EOPNOTSUPP, "no unnamed files: use a directory on a tmpfs"},
+		{"openat_tmpfile", unix.EISDIR, "no unnamed files: use a directory on a tmpfs"},
+		{"openat_tmpfile", unix.ENOSPC, "no inodes left: remove files, or enlarge it"},
+		{"openat_tmpfile", unix.EACCES, "create a segment in "},
+		{"fallocate", unix.ENOSPC, "remove unused channels, create a smaller one"},
+		{"fallocate", unix.ENOMEM, "remove unused channels, create a smaller one"},
+		{"fallocate", unix.EOPNOTSUPP, "allocate "},
+		{"fcntl_lock", unix.EINVAL, withoutLocks},
+		{"fcntl_lock", unix.ENOSYS, withoutLocks},
+		{"inotify_init1", unix.EMFILE, ""},
+		{"inotify_init1", unix.ENOSYS, ""},
+		{"inotify_add_watch", unix.ENOSPC, ""},
+		{"epoll_ctl", unix.ENOSPC, ""},
+		{"futex_waitv", unix.ENOSYS, ""},
+		{"futex_waitv", unix.EPERM, ""},
+	} {
+		out := attempt(t, "whole", &injection{name: c.call, nth: 1, errno: c.errno})
+		what := fmt.Sprintf("%s: %v: %s", c.call, c.errno, out.answer)
+		require.True(t, out.tr.hit, what)
+		if c.want == "" {
+			require.Equal(t, "done", out.answer, what)
+			continue
+		}
+		require.True(t, strings.HasPrefix(out.answer, "failed: "), what)
+		require.Contains(t, out.answer, c.want, what)
+	}
+}

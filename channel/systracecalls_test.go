@@ -75,7 +75,10 @@ func (tr *tracer) ours(tid int, th *thread) string {
 			tr.inside = true
 		case path == markEnd:
 			tr.inside = false
-		case tr.inside && tr.ourPath(path):
+		case !tr.inside || !tr.ourPath(path):
+		case th.number == unix.SYS_OPENAT && th.args[2]&unix.O_TMPFILE == unix.O_TMPFILE:
+			return "openat_tmpfile"
+		default:
 			return call.name
 		}
 		return ""
@@ -84,10 +87,15 @@ func (tr *tracer) ours(tid int, th *thread) string {
 		return ""
 	}
 	if call, ok := byFile[th.number]; ok {
-		if tr.fds[int(int32(th.args[call.arg]))] {
-			return call.name
+		switch {
+		case !tr.fds[int(int32(th.args[call.arg]))]:
+			return ""
+		case th.number == unix.SYS_FCNTL && th.args[1] == unix.F_OFD_SETLK:
+			return "fcntl_lock"
+		case th.number == unix.SYS_FCNTL && th.args[1] == unix.F_OFD_GETLK:
+			return "fcntl_asklock"
 		}
-		return ""
+		return call.name
 	}
 	if name, ok := byMemory[th.number]; ok {
 		if tr.mapped(th.args[0]) {
