@@ -105,6 +105,7 @@ func images(t testing.TB, dir string) [][]byte {
 
 // fuzzDir is a directory of segments for all inputs of a fuzz target.
 func fuzzDir(f *testing.F) string {
+	f.Helper()
 	dir, err := os.MkdirTemp(shm.DefaultDir, "shmring-test-fuzz-*")
 	require.NoError(f, err)
 	f.Cleanup(func() { require.NoError(f, os.RemoveAll(dir)) })

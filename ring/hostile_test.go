@@ -3,7 +3,9 @@ package ring
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -338,4 +340,14 @@ func TestCorruptErrorSaysWhichWord(t *testing.T) {
 	require.Equal(t, layout.PoisonCommit, c.Code)
 	require.ErrorContains(t, err, "0x0000000040000000")
 	require.NotErrorIs(t, err, ErrEmpty)
+}
+
+// ruling are the control words in a fixed order.
+func (x *victim) ruling() []*atomic.Uint64 {
+	words := x.words()
+	out := make([]*atomic.Uint64, 0, len(words))
+	for _, name := range slices.Sorted(maps.Keys(words)) {
+		out = append(out, words[name])
+	}
+	return out
 }
