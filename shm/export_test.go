@@ -33,3 +33,6 @@ func HoldHub(f func()) {
 	defer hub.mu.Unlock()
 	f()
 }
+
+// Mem gives tests the whole mapping.
+func (s *Segment) Mem() []byte { return s.mem }
