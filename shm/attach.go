@@ -84,6 +84,27 @@ func (s *Segment) tryFile(fn func(fd int) error) error {
 	return fn(int(s.file.Fd()))
 }
 
+// raise gives the descriptor that holds the locks a number above another one, of inotify.
+// When a process dies, the kernel lets go of its files from the last to the first, and
+// taking down an inotify makes it wait for all others to have seen that, for tens of
+// milliseconds: the locks would be held so long, and nobody could be told. Where this fails
+// the locks are freed late, and that is all.
+func (s *Segment) raise(above int) {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.file == nil || int(s.file.Fd()) > above {
+		return
+	}
+	// A duplicate is the same description: it has the same locks, and nobody hears of a close.
+	fd, err := unix.FcntlInt(s.file.Fd(), unix.F_DUPFD_CLOEXEC, above+1)
+	if err != nil {
+		return
+	}
+	lower := s.file
+	s.file = os.NewFile(uintptr(fd), lower.Name())
+	_ = lower.Close() // it was not the last one: there is nothing to write back
+}
+
 // File returns a new description of the segment's file that holds no lock, to be
 // handed to a child. The caller closes it.
 func (s *Segment) File() (*os.File, error) {

@@ -34,20 +34,20 @@ type notifier struct {
 
 var hub notifier
 
-// add subscribes to the file at path. The kernel gives the same number for the same
-// file, so attachments are told apart here.
-func (h *notifier) add(path string, sub *subscription) error {
+// add subscribes to the file at path, and returns the descriptor that is heard. The kernel
+// gives the same number for the same file, so attachments are told apart here.
+func (h *notifier) add(path string, sub *subscription) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.file == nil {
 		if err := h.open(); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	wd, err := h.watch(path)
 	if err != nil {
 		h.closeIfIdle() // its reader has nothing to do and ends soon
-		return err
+		return 0, err
 	}
 	w := h.watches[wd]
 	if w == nil {
@@ -58,7 +58,7 @@ func (h *notifier) add(path string, sub *subscription) error {
 	w.subs = append(w.subs, sub)
 	w.mu.Unlock()
 	sub.watch = w
-	return nil
+	return h.fd, nil
 }
 
 func (h *notifier) watch(path string) (int32, error) {

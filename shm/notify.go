@@ -26,10 +26,16 @@ var repeatAfter = [...]time.Duration{
 // inotify instances or watches, no /proc): the caller looks from time to time instead.
 func (s *Segment) Notify(fn func(Notice)) (stop func(), err error) {
 	sub := &subscription{fn: fn, seg: s}
-	err = s.withFile(func(fd int) error { return hub.add(fdPath(fd), sub) })
+	heard := 0
+	err = s.withFile(func(fd int) error {
+		var err error
+		heard, err = hub.add(fdPath(fd), sub)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", s.path, err)
 	}
+	s.raise(heard)
 	var once sync.Once
 	return func() { once.Do(sub.stop) }, nil
 }
