@@ -21,3 +21,11 @@ func (ch *Channel) View() *layout.View { return ch.view }
 
 // Control gives tests the words of the segment, to damage them.
 func (e *Event) Control() *layout.Control { return e.ch.ctl }
+
+// Deafen makes an attachment what it is where inotify is not to be had: it gets no notices
+// and looks for deaths in slices.
+func (ch *Channel) Deafen() {
+	ch.stopNotify()
+	ch.stopNotify = nil
+	ch.noInotify.Store(true)
+}
