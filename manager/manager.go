@@ -19,9 +19,12 @@ type Manager struct {
 	opts   Options
 	lastOp atomic.Uint64
 
-	mu       sync.Mutex
-	closed   bool
-	channels map[string]*Channel
+	mu        sync.Mutex
+	closed    bool
+	channels  map[string]*Channel
+	resources map[string]*resource
+	events    map[string]*channel.Event
+	above     Graph // dependencies of channels on resources, which no segment can hold
 }
 
 // New returns a Manager. It must be closed.
@@ -33,7 +36,10 @@ func New(o Options) (*Manager, error) {
 			return nil, fmt.Errorf("manager: directory of segments %s: %w", o.Dir, fs.ErrInvalid)
 		}
 	}
-	return &Manager{opts: o, channels: make(map[string]*Channel)}, nil
+	return &Manager{
+		opts: o, channels: make(map[string]*Channel), resources: make(map[string]*resource),
+		events: make(map[string]*channel.Event), above: make(Graph),
+	}, nil
 }
 
 // Default returns a Manager for programs that need only one, made by New at the first call.
@@ -146,12 +152,18 @@ func (m *Manager) Close() error {
 		return errClosed
 	}
 	m.closed = true
-	all := slices.Collect(maps.Values(m.channels))
+	var ends []func() error
+	for _, c := range m.channels {
+		ends = append(ends, c.detach)
+	}
+	for _, e := range m.events {
+		ends = append(ends, e.Close)
+	}
 	m.mu.Unlock()
-	errs := make([]error, len(all))
+	errs := make([]error, len(ends))
 	var closing sync.WaitGroup
-	for i, c := range all { // all at once: a call of one may wait for a turn on another
-		closing.Go(func() { errs[i] = c.detach() })
+	for i, end := range ends { // all at once: a call of one may wait for a turn on another
+		closing.Go(func() { errs[i] = end() })
 	}
 	closing.Wait()
 	return errors.Join(errs...)

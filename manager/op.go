@@ -110,13 +110,8 @@ func (m *Manager) operate(
 	ctx context.Context, kind OpKind, c *Channel, attempt func(context.Context) (int, error),
 ) error {
 	op := Op{ID: m.lastOp.Add(1), Kind: kind, Channel: c.name, Began: time.Now()}
-	if limit := m.opts.opTimeout(); limit > 0 {
-		if _, bounded := ctx.Deadline(); !bounded {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, limit)
-			defer cancel()
-		}
-	}
+	ctx, cancel := m.bounded(ctx)
+	defer cancel()
 	var policy Backoff
 	for {
 		op.Attempts++
@@ -133,11 +128,26 @@ func (m *Manager) operate(
 			break
 		}
 	}
+	m.ended(c, &op)
+	return op.Err
+}
+
+// operateOnce is operate without retries and without messages.
+func (m *Manager) operateOnce(
+	ctx context.Context, kind OpKind, c *Channel, f func(context.Context) error,
+) error {
+	op := Op{ID: m.lastOp.Add(1), Kind: kind, Channel: c.name, Began: time.Now(), Attempts: 1}
+	op.Err = f(ctx)
+	m.ended(c, &op)
+	return op.Err
+}
+
+// ended completes and reports an operation.
+func (m *Manager) ended(c *Channel, op *Op) {
 	op.Took = time.Since(op.Began)
 	op.Outcome = outcomeOf(op.Err)
 	c.counts.count(op)
 	m.tell(op)
-	return op.Err
 }
 
 // policy makes the retry policy of one operation.
@@ -167,7 +177,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // tell reports an operation that ended.
-func (m *Manager) tell(op Op) {
+func (m *Manager) tell(op *Op) {
 	slow := m.opts.SlowOp
 	if slow == 0 {
 		slow = DefaultSlowOp
@@ -178,7 +188,7 @@ func (m *Manager) tell(op Op) {
 			"outcome", op.Outcome.String(), "error", op.Err)
 	}
 	if m.opts.OnOperation != nil {
-		m.opts.OnOperation(op)
+		m.opts.OnOperation(*op)
 	}
 }
 
@@ -190,7 +200,7 @@ type opCounts struct {
 	}
 }
 
-func (c *opCounts) count(op Op) {
+func (c *opCounts) count(op *Op) {
 	k := &c.kinds[op.Kind]
 	k.ops.Add(1)
 	k.retries.Add(uint64(op.Attempts - 1))

@@ -1,0 +1,46 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+
+	"shmring/channel"
+)
+
+// Event returns the event of a name, which it opens, or creates, at the first call, and
+// closes with the Manager. An event is a sequence and a last value of up to
+// channel.MaxEventValue bytes, which every process can wait for and read: a broadcast, and
+// a key with its value.
+func (m *Manager) Event(ctx context.Context, name string) (*channel.Event, error) {
+	m.mu.Lock()
+	e, closed := m.events[name], m.closed
+	m.mu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
+	if e != nil {
+		return e, nil
+	}
+	ctx, cancel := m.bounded(ctx)
+	defer cancel()
+	var o channel.EventOptions
+	o.Dir, o.Logger = m.opts.Dir, m.opts.Logger
+	e, err := channel.OpenOrCreateEvent(ctx, name, o)
+	if err != nil {
+		return nil, fmt.Errorf("manager: %w", err)
+	}
+	m.mu.Lock()
+	other, closed := m.events[name], m.closed
+	if !closed && other == nil {
+		m.events[name] = e
+	}
+	m.mu.Unlock()
+	switch {
+	case closed:
+		other, err = nil, errClosed
+	case other == nil:
+		return e, nil
+	}
+	_ = e.Close() // somebody was faster, or the Manager is gone
+	return other, err
+}
