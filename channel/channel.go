@@ -70,12 +70,13 @@ func newAttachment(seg *shm.Segment, o OpenOptions) *Channel {
 	ch := &Channel{
 		name: seg.Name(), seg: seg, view: v, ctl: v.Control, ring: ring.New(v),
 		state: state.New(v.Control), opts: o, places: int(v.MaxParticipants),
-		token: race.For(seg.Instance()), self: shm.Myself(), refs: 1,
+		token: race.For(seg.Instance(), seg.ReadOnly()), self: shm.Myself(), refs: 1,
 		senders: make(map[*Sender]struct{}),
 	}
 	ch.dataEvent, ch.dataWord = &ch.ctl.Data, &ch.ctl.Data.Seq
 	ch.spaceEvent, ch.spaceWord = &ch.ctl.Space, &ch.ctl.Space.Seq
 	ch.stateEvent, ch.stateWord = &ch.ctl.StateEvent, &ch.ctl.StateEvent.Seq
+	ch.token.Acquire(race.Control)
 	if !seg.ReadOnly() {
 		ch.data = futex.NewSleepers(ch.dataEvent, ch.places)
 		ch.space = futex.NewSleepers(ch.spaceEvent, ch.places)
@@ -259,6 +260,7 @@ func (ch *Channel) lastState() state.State {
 	}
 	var s state.State
 	_ = ch.guard(func() error { s = ch.state.Load().State(); return nil }) // zero: not known
+	ch.token.Acquire(race.Control)
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"shmring/futex"
 	"shmring/internal/fault"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 )
 
 // A place belongs to whoever holds the kernel's lock on its byte. The row of the
@@ -27,6 +28,8 @@ func (ch *Channel) claim(place int, role layout.Role) error {
 	if err := ch.seg.Claim(place); err != nil {
 		return err
 	}
+	ch.token.Acquire(race.Control)
+	ch.token.Release(race.Control)
 	err := ch.guard(func() error {
 		row := &ch.view.Participants[place]
 		fault.Point("channel.claim.locked")
@@ -79,6 +82,7 @@ func (ch *Channel) unclaim(place int) error { return ch.unclaimKeeping(place, 0)
 // unclaimKeeping is unclaim that leaves a death on record: while the byte is ours nobody
 // else can have written there, and nobody sees the place free without it.
 func (ch *Channel) unclaimKeeping(place int, dead uint64) error {
+	ch.token.Release(race.Control)
 	gone := ch.guard(func() error {
 		row := &ch.view.Participants[place]
 		ch.foldCounters(row)

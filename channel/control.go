@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/state"
 )
 
@@ -33,6 +34,8 @@ func (ch *Channel) withLock(ctx context.Context, op string, f func() error) erro
 		return ch.fail(op, err)
 	}
 	defer release()
+	ch.token.Acquire(race.Control)
+	ch.token.Release(race.Control)
 	return ch.fail(op, ch.seg.Guard(func() error {
 		ch.repairLocked()
 		err := f()
@@ -104,6 +107,7 @@ func (ch *Channel) Reason() string {
 	defer ch.leave()
 	reason := ""
 	ch.try(func() { reason = ch.state.Reason() })
+	ch.token.Acquire(race.Control)
 	return reason
 }
 
@@ -115,5 +119,6 @@ func (ch *Channel) History() []state.Transition {
 	defer ch.leave()
 	var history []state.Transition
 	ch.try(func() { history = ch.state.History() })
+	ch.token.Acquire(race.Control)
 	return history
 }

@@ -9,6 +9,7 @@ import (
 	"shmring/futex"
 	"shmring/internal/fault"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/ring"
 	"shmring/state"
 )
@@ -130,6 +131,8 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 	ch.publishOwn()
 	ended := ch.ring.Ended() // before what is told: the last word is that nothing is left
 	left, err := ch.ring.Depth()
+	ch.token.Acquire(race.Room)
+	ch.token.Acquire(race.Control)
 	if err != nil {
 		return true, ch.poison(err)
 	}

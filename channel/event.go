@@ -7,6 +7,7 @@ import (
 
 	"shmring/futex"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 )
 
 // MaxEventValue is how many bytes the value of an event has at most.
@@ -64,7 +65,7 @@ func (e *Event) Signal(value []byte) (seq uint64, err error) {
 	case e.row == nil:
 		return 0, e.fail("signal", errReadOnly)
 	}
-	e.ch.token.Release()
+	e.ch.token.Release(race.Messages)
 	err = e.ch.seg.Guard(func() error {
 		var err error
 		if seq, err = e.writer.publish(value); err == nil {
@@ -110,7 +111,7 @@ func (e *Event) load() (seq uint64, value []byte, err error) {
 		}
 		return err
 	})
-	e.ch.token.Acquire()
+	e.ch.token.Acquire(race.Messages)
 	return seq, value, err
 }
 

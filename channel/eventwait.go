@@ -9,6 +9,7 @@ import (
 	"shmring/futex"
 	"shmring/internal/fault"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 )
 
 // errQuiet says that nobody has signalled since.
@@ -201,5 +202,6 @@ func (a *eventAfter) ready() bool {
 		err = e.look(context.Background(), a.since)
 		return nil
 	})
+	e.ch.token.Acquire(race.Messages)
 	return gerr != nil || !errors.Is(err, errQuiet)
 }

@@ -7,6 +7,7 @@ import (
 
 	"shmring/futex"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/ring"
 )
 
@@ -36,6 +37,7 @@ func (ch *Channel) discardRest(take func([]byte)) {
 		if err != nil {
 			break // the end, a living owner's hole, or damage: count the rest
 		}
+		ch.token.Acquire(race.Messages)
 		take(it.Bytes)
 		taken++ // not released: if we die the head has not moved, and a successor repeats all
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"shmring/internal/race"
 	"shmring/ring"
 )
 
@@ -78,6 +79,7 @@ func (tx *Sender) tryReserve(n int) (Lease, error) {
 		if buf, err = tx.prod.Reserve(n); err == nil {
 			tx.row.Held.Store(1)
 		}
+		tx.ch.token.Acquire(race.Room)
 		return err
 	})
 	if err != nil {
@@ -97,7 +99,7 @@ func (l Lease) Commit(m int) error {
 		if m < 0 || m > l.size {
 			return fmt.Errorf("%w: commit of %d bytes into a lease of %d", ErrTooBig, m, l.size)
 		}
-		l.tx.ch.token.Release()
+		l.tx.ch.token.Release(race.Messages)
 		return p.Commit(m)
 	})
 }

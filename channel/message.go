@@ -3,6 +3,8 @@ package channel
 import (
 	"bytes"
 	"time"
+
+	"shmring/internal/race"
 )
 
 // A Message is one received message, in place in shared memory. It is valid until
@@ -72,6 +74,7 @@ func (rx *Receiver) ReleaseBatch(ms []Message) {
 		rx.gate.mu.Unlock()
 		return
 	}
+	rx.ch.token.Release(race.Room)
 	// A fault is met again by the next call; the messages are given back all the same.
 	_ = rx.ch.guardData(func() error {
 		for i := range ms {
@@ -98,6 +101,7 @@ func (rx *Receiver) giveBack(pos uint64) bool {
 }
 
 func (rx *Receiver) giveBackBare(pos uint64) bool {
+	rx.ch.token.Release(race.Room)
 	if !rx.cons.Release(pos) {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/ring"
 )
 
@@ -48,6 +49,7 @@ func (ch *Channel) Participants() []Participant {
 	ch.flushOwn()
 	var out []Participant
 	ch.try(func() { out = ch.participants() })
+	ch.token.Acquire(race.Control)
 	return out
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"shmring/futex"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/ring"
 )
 
@@ -165,6 +166,7 @@ func (rx *Receiver) Len() int {
 	}
 	n := 0
 	rx.ch.try(func() { n = rx.cons.Len() })
+	rx.ch.token.Acquire(race.Messages)
 	if rx.kept {
 		n++
 	}

@@ -11,6 +11,7 @@ import (
 
 	"shmring/futex"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/ring"
 )
 
@@ -54,7 +55,7 @@ func (rx *Receiver) quick(ctx context.Context) (Message, bool) {
 	if !ok {
 		return Message{}, false
 	}
-	rx.ch.token.Acquire()
+	rx.ch.token.Acquire(race.Messages)
 	return Message{rx: rx, data: data, pos: pos, meta: uint64(n)}, true
 }
 
@@ -91,6 +92,7 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 		if err := rx.verify(dst[before:]); err != nil {
 			return err
 		}
+		rx.ch.token.Release(race.Room)
 		rx.cons.Spend(m.pos)
 		rx.showReleased()
 		return nil
@@ -215,7 +217,7 @@ func (rx *Receiver) handOut() Message {
 func (rx *Receiver) next() error {
 	err := rx.cons.Next(&rx.item)
 	if err == nil {
-		rx.ch.token.Acquire()
+		rx.ch.token.Acquire(race.Messages)
 	}
 	return err
 }
@@ -238,7 +240,7 @@ func (rx *Receiver) fill(dst []Message, n *int) {
 		}
 		at, pos = at+1, rx.cons.NextPos()
 	}
-	rx.ch.token.Acquire()
+	rx.ch.token.Acquire(race.Messages)
 }
 
 // end wraps an error, except io.EOF.

@@ -7,6 +7,7 @@ import (
 
 	"shmring/internal/fault"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/ring"
 	"shmring/state"
 )
@@ -136,6 +137,7 @@ func (rx *Receiver) sealedAndEmpty(w state.Word) error {
 	if ch.state.Load() != w {
 		return errAgain
 	}
+	ch.token.Acquire(race.Control)
 	switch w.State() {
 	case state.Draining:
 		if ch.needsRepair() && ch.repair() {
@@ -143,6 +145,7 @@ func (rx *Receiver) sealedAndEmpty(w state.Word) error {
 		}
 		// We are at the tail of a ring that was sealed all the time that the word was w:
 		// CLOSING makes that final before anybody is told. If the CAS fails, look again.
+		ch.token.Release(race.Control)
 		if _, err := ch.state.Finish(w); err == nil {
 			ch.state.WakeAll()
 		}
@@ -170,6 +173,7 @@ func (rx *Receiver) forced(w state.Word) error {
 	if !w.Valid() { // damage is no order to throw messages away
 		return wordError(w)
 	}
+	rx.ch.token.Acquire(race.Control)
 	n := rx.cons.Discard(0)
 	rx.cons.Flush()
 	rx.final = &DiscardedError{N: n, Reason: rx.ch.state.Reason()}

@@ -10,6 +10,7 @@ import (
 
 	"shmring/futex"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/ring"
 )
 
@@ -241,5 +242,6 @@ func (tx *Sender) ready() bool {
 		ready = !errors.Is(tx.prod.Room(0), ring.ErrFull) || tx.peerDead() != nil
 		return nil
 	})
+	tx.ch.token.Acquire(race.Room)
 	return ready
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"shmring/internal/fault"
+	"shmring/internal/race"
 	"shmring/ring"
 )
 
@@ -61,8 +62,10 @@ func (tx *Sender) putBare(p []byte) error {
 	if err := tx.requirePeer(); err != nil {
 		return err
 	}
-	tx.ch.token.Release()
-	return tx.prod.Send(p)
+	tx.ch.token.Release(race.Messages)
+	err := tx.prod.Send(p)
+	tx.ch.token.Acquire(race.Room)
+	return err
 }
 
 // requirePeer refuses what nobody would get: a segment without a name has lost those who

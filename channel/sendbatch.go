@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"shmring/internal/race"
 	"shmring/ring"
 )
 
@@ -65,9 +66,10 @@ func (tx *Sender) putBatch(ps [][]byte) (n int, err error) {
 		if err := tx.requirePeer(); err != nil {
 			return err
 		}
-		tx.ch.token.Release()
+		tx.ch.token.Release(race.Messages)
 		var err error
 		n, err = tx.prod.SendBatch(ps)
+		tx.ch.token.Acquire(race.Room)
 		return err
 	})
 	return n, err

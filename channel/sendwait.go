@@ -9,6 +9,7 @@ import (
 	"shmring/futex"
 	"shmring/internal/fault"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/ring"
 	"shmring/state"
 )
@@ -187,6 +188,7 @@ func (ch *Channel) peerError(row *layout.Participant, number uint64) *PeerError 
 func (ch *Channel) sealedError() error {
 	ch.repair()
 	w := ch.state.Load()
+	ch.token.Acquire(race.Control)
 	switch w.State() {
 	case state.Active, state.Recovering, state.Draining:
 		return ErrDraining

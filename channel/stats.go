@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/state"
 )
 
@@ -48,7 +49,15 @@ func (ch *Channel) Stats() Stats {
 	ch.flushOwn()
 	var s Stats
 	ch.try(func() { s = ch.stats() })
+	ch.acquireAll()
 	return s
+}
+
+// acquireAll is for calls that tell of everything that others did.
+func (ch *Channel) acquireAll() {
+	ch.token.Acquire(race.Messages)
+	ch.token.Acquire(race.Room)
+	ch.token.Acquire(race.Control)
 }
 
 func (ch *Channel) stats() Stats {

@@ -8,6 +8,7 @@ import (
 
 	"shmring/futex"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 	"shmring/state"
 )
 
@@ -108,6 +109,7 @@ func (w *watcher) run(ctx context.Context) error {
 			w.compareState()
 			return nil
 		})
+		ch.token.Acquire(race.Control)
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"shmring/internal/fault"
 	"shmring/internal/layout"
+	"shmring/internal/race"
 )
 
 // Create makes a new segment and attaches to it read-write. It fails with
@@ -162,6 +163,7 @@ func (s *Segment) publish() error {
 		return nil
 	}
 	from := fdPath(int(s.file.Fd()))
+	race.For(s.Instance(), s.readOnly).Release(race.Control)
 	err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, s.path, unix.AT_SYMLINK_FOLLOW)
 	switch {
 	case errors.Is(err, unix.EEXIST):

@@ -5,14 +5,14 @@ package race
 // Enabled reports whether the race detector is on.
 const Enabled = false
 
-// A Token orders the sends and receives of one segment for the detector.
+// A Token orders those who use one segment for the detector.
 type Token struct{}
 
-// For returns the token of the segment with that instance id.
-func For([16]byte) *Token { return nil }
+// For returns the token of an attachment of the segment with that instance id.
+func For(_ [16]byte, _ bool) *Token { return nil }
 
-// Release is called before a message is published.
-func (*Token) Release() {}
+// Release is called before something is given to others.
+func (*Token) Release(Order) {}
 
-// Acquire is called after a message was taken.
-func (*Token) Acquire() {}
+// Acquire is called after something was taken that others gave.
+func (*Token) Acquire(Order) {}

@@ -9,22 +9,14 @@ import (
 	"shmring/internal/layout"
 )
 
-func TestTokenIsOneForAnInstance(t *testing.T) {
-	token := For([16]byte{1})
-	assert.Same(t, token, For([16]byte{1}))
-	if Enabled {
-		assert.NotSame(t, token, For([16]byte{2}))
-	}
-}
-
 func TestTokensCostNothingInAnOrdinaryBuild(t *testing.T) {
 	if Enabled {
 		t.Skip("the race detector is on")
 	}
-	token := For([16]byte{1})
+	token := For([16]byte{1}, false)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		token.Release()
-		token.Acquire()
+		token.Release(Messages)
+		token.Acquire(Messages)
 	}))
 }
 
@@ -37,7 +29,7 @@ func TestTokenOrdersWhatTheDetectorCannotSee(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unmap(t, mem)
-	word, token := layout.Word(mem, 0), For([16]byte{3})
+	word, token := layout.Word(mem, 0), For([16]byte{3}, false)
 	payload := 0 // handed back and forth
 	var all sync.WaitGroup
 	for side := range uint64(2) {
@@ -46,9 +38,9 @@ func TestTokenOrdersWhatTheDetectorCannotSee(t *testing.T) {
 				for word.Load() != turn {
 					yield()
 				}
-				token.Acquire()
+				token.Acquire(Room)
 				payload++
-				token.Release()
+				token.Release(Room)
 				word.Store(turn + 1)
 			}
 		})
