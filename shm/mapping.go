@@ -19,25 +19,34 @@ func mapFile(f *os.File, size uint64, readOnly bool) ([]byte, error) {
 		return nil, fmt.Errorf("map %d bytes of shared memory: %w: more than this program can "+
 			"address", size, unix.ENOMEM)
 	}
-	prot := mmap.RDWR
-	if readOnly {
-		prot = mmap.RDONLY
-	}
-	mem, err := mmap.MapRegion(f, int(size), prot, 0, 0)
+	mem, err := mapShared(f, int(size), readOnly)
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes of shared memory: %w", size, err)
 	}
 	if err := unix.Madvise(mem, unix.MADV_DONTFORK); err != nil {
-		_ = mem.Unmap() // the first error is the one to report
+		_ = unmapShared(mem) // the first error is the one to report
 		return nil, fmt.Errorf("keep the mapping from forked children: %w", err)
 	}
 	return mem, nil
 }
 
+// mapPlain maps f where the kernel likes.
+func mapPlain(f *os.File, size int, readOnly bool) ([]byte, error) {
+	prot := mmap.RDWR
+	if readOnly {
+		prot = mmap.RDONLY
+	}
+	return mmap.MapRegion(f, size, prot, 0, 0)
+}
+
+func unmapPlain(mem []byte) error {
+	m := mmap.MMap(mem)
+	return m.Unmap()
+}
+
 // unmap ends a mapping made by mapFile. Nobody may use its memory any more.
 func unmap(mem []byte) error {
-	m := mmap.MMap(mem)
-	if err := m.Unmap(); err != nil {
+	if err := unmapShared(mem); err != nil {
 		return fmt.Errorf("unmap shared memory: %w", err)
 	}
 	return nil
