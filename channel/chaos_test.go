@@ -78,6 +78,7 @@ func (r *chaosRun) watch() func() {
 		panic(fmt.Sprintf("seed %d hangs, and does not end", r.plan.Seed))
 	})
 	timer := time.AfterFunc(chaosLimit, func() {
+		r.hangs.Store(true)
 		text := r.dump()
 		r.cancel(fmt.Errorf("seed %d hangs: %+v\n%s", r.plan.Seed, r.plan, text))
 		for _, p := range r.live() {
@@ -127,4 +128,24 @@ func TestSameSeedMakesTheSamePlan(t *testing.T) {
 		again.Seed++
 		require.NotEqual(t, plan, again)
 	}
+}
+
+// TestHangOfARunIsTold looks at what the watchdog would write of a run that hangs.
+func TestHangOfARunIsTold(t *testing.T) {
+	dir := shmtest.Dir(t)
+	plan := newChaosPlan(1, 1000)
+	plan.Lanes, plan.Work.Receiver = 1, "recv"
+	r := newChaosRun(t, dir, plan)
+	defer r.end()
+	r.openAll()
+	r.startReceiver()
+	for r.receiver().log.Empty() {
+		shmtest.Yield()
+	}
+	r.receiver().signal(syscall.SIGSTOP)
+	text := r.dump()
+	for _, want := range []string{"State:ACTIVE", "Role:receiver", "goroutine ", ".Recv("} {
+		require.Contains(t, text, want)
+	}
+	require.NoError(t, r.chs[0].Close())
 }

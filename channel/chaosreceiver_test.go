@@ -38,6 +38,7 @@ func (r *chaosReceiver) run(ctx context.Context) error {
 		}
 		r.chs, r.rxs, r.over = append(r.chs, ch), append(r.rxs, rx), append(r.over, rx == nil)
 	}
+	r.log.Note(history.Op{Kind: history.Join, Outcome: history.OK})
 	r.batch = make([]channel.Message, 1+r.spec.Work.Hold)
 	for slices.Contains(r.over, false) {
 		lane, err := r.turn(ctx)

@@ -5,10 +5,12 @@ package channel_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +28,7 @@ type chaosRun struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc // ends the run, with the reason of its failure
 	dir    string
+	hangs  atomic.Bool // the watchdog is at it
 
 	names []string
 	chs   []*channel.Channel // our own attachments
@@ -58,18 +61,23 @@ func (c *chaosCounts) add(o chaosCounts) {
 	c.recovered += o.recovered
 }
 
-// runChaos runs a plan and returns what everybody wrote down, by lane.
-func runChaos(t testing.TB, dir string, plan chaosPlan) ([]*history.Run, chaosCounts) {
+func newChaosRun(t testing.TB, dir string, plan chaosPlan) *chaosRun {
 	t.Helper()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
 	r := &chaosRun{
-		t: t, plan: plan, ctx: ctx, cancel: cancel, dir: dir, discarded: make([]int, plan.Lanes),
+		t: t, plan: plan, dir: dir, discarded: make([]int, plan.Lanes),
 		clock: history.NewClock(),
 	}
+	r.ctx, r.cancel = context.WithCancelCause(t.Context())
 	for lane := range plan.Lanes {
 		r.names = append(r.names, "chaos-"+strconv.Itoa(lane))
 	}
+	return r
+}
+
+// runChaos runs a plan and returns what everybody wrote down, by lane.
+func runChaos(t testing.TB, dir string, plan chaosPlan) ([]*history.Run, chaosCounts) {
+	t.Helper()
+	r := newChaosRun(t, dir, plan)
 	defer r.watch()()
 	defer r.end()
 	r.openAll()
@@ -105,8 +113,8 @@ func (r *chaosRun) start(spec chaosSpec) *chaosProcess {
 	p, err := startChaosProcess(spec)
 	require.NoError(r.t, err)
 	go func() {
-		if err := p.failure(); err != nil {
-			r.cancel(err)
+		if err := p.failure(); err != nil && !r.hangs.Load() {
+			r.cancel(fmt.Errorf("seed %d: %w", r.plan.Seed, err))
 		}
 	}()
 	r.processes++
@@ -151,7 +159,8 @@ func (r *chaosRun) finish() {
 				role = "seal"
 			}
 			p := r.start(chaosSpec{Role: role, Lane: uint8(lane)})
-			r.pause(time.Duration(r.plan.Seed%16) * time.Millisecond)
+			r.comeUp(p, 1)
+			r.pause(time.Duration(r.plan.Seed%16) * 100 * time.Microsecond)
 			p.kill()
 			r.kills++
 		}
@@ -216,6 +225,7 @@ func (r *chaosRun) nothingLeft() {
 
 // end kills whoever is left, if the run failed, and gives the logs back.
 func (r *chaosRun) end() {
+	defer r.cancel(nil)
 	for _, p := range r.procs {
 		p.kill()
 		if err := p.log.Close(); err != nil {

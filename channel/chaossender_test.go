@@ -53,7 +53,9 @@ func (s *chaosSender) open(ctx context.Context) error {
 	if s.ch, err = s.spec.open(ctx, 0); err != nil {
 		return err
 	}
-	s.tx, err = s.ch.Sender(ctx)
+	if s.tx, err = s.ch.Sender(ctx); err == nil {
+		s.log.Note(history.Op{Kind: history.Join, Outcome: history.OK, Lane: s.spec.Lane})
+	}
 	return err
 }
 

@@ -85,6 +85,7 @@ func chaosControl(ctx context.Context, spec chaosSpec, log *history.Log) error {
 	if err != nil {
 		return err
 	}
+	log.Note(history.Op{Kind: history.Join, Outcome: history.OK, Lane: spec.Lane})
 	within := ctx
 	if spec.Within > 0 {
 		var cancel context.CancelFunc

@@ -73,6 +73,9 @@ func (l *Log) append(op Op) int {
 	return i
 }
 
+// Empty reports whether nothing is in the log.
+func (l *Log) Empty() bool { return l.word(0, 3).Load() == 0 }
+
 // Ops returns what is in the log.
 func (l *Log) Ops() []Op {
 	var ops []Op

@@ -69,7 +69,9 @@ func TestRecordsKeepEveryField(t *testing.T) {
 		Kind: Recv, Outcome: Failed, Lane: 255, Flags: Again | Torn | Short,
 		Key: MakeKey(MaxStreams-1, MaxSeq), N: maxCount, Done: maxCount - 1,
 	}
+	assert.True(t, l.Empty())
 	l.Note(want)
+	assert.False(t, l.Empty())
 	i := l.Begin(want)
 	begun := l.Ops()[1]
 	assert.Equal(t, Pending, begun.Outcome)

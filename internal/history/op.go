@@ -19,6 +19,8 @@ const (
 	End
 	// Leave closes a receiver that holds nothing.
 	Leave
+	// Join says that a role was taken.
+	Join
 )
 
 // An Outcome says how an operation ended.
