@@ -4,7 +4,6 @@ TOOLS   := $(CURDIR)/.tools
 T       ?= 10s
 N       ?= 1000
 RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/...
-FUZZ    := ./internal/layout:FuzzDecode ./shm:FuzzName ./state:FuzzStateCAS ./ring:FuzzConsumer ./ring:FuzzOps
 
 .PHONY: help test race fuzz fault bench lint model demo check vet fmt staticcheck tools clean
 
@@ -17,12 +16,8 @@ test: ## all tests, shuffled
 race: ## tests of the core under the race detector, on 1, 2 and 4 processors
 	$(GO) test -race -shuffle=on -cpu 1,2,4 -timeout 15m $(RACEPKG)
 
-fuzz: ## every fuzz target for T each (T=10s)
-	@set -e; for t in $(FUZZ); do \
-	  echo "fuzz $$t for $(T)"; \
-	  $(GO) test -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(T) -fuzzminimizetime 10x "$${t%%:*}"; \
-	done
-	$(GO) test -tags fault -run '^$$' -fuzz '^FuzzSchedule$$' -fuzztime $(T) -fuzzminimizetime 10x ./ring
+fuzz: ## every fuzz target for T each (T=10s); SHMRING_EVIDENCE=dir writes a record
+	$(GO) run ./internal/evidence/fuzzreport -time $(T)
 
 fault: ## kill processes at every fault point, and N times at random (N=1000)
 	$(GO) test -tags fault -timeout 30m ./internal/fault/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/...
