@@ -29,33 +29,26 @@ func (r *chaosRun) comeUp(p *chaosProcess, victim int) {
 
 // kill kills a process and starts the next life of its role.
 func (r *chaosRun) kill(victim int) {
-	r.comeUp(r.victimOf(victim), victim)
-	victim %= 1 + len(r.senders)
-	if victim == len(r.senders) {
-		if p := r.receiver(); p.running() {
-			p.kill()
-			r.kills++
-			r.startReceiver()
-		}
-		return
-	}
-	p := r.senders[victim]
+	p := r.victimOf(victim)
+	r.comeUp(p, victim)
 	if !p.running() {
 		return
 	}
 	p.kill()
 	r.kills++
-	if left := p.spec.Left - p.accepted(); left > 0 {
-		r.senders[victim] = r.startSender(p.spec.Lane, left)
+	if p == r.receiver() {
+		r.startReceiver()
+	} else if left := p.spec.Left - p.accepted(); left > 0 {
+		r.senders[victim%len(r.senders)] = r.startSender(p.spec.Lane, left)
 	}
 }
 
-// victimOf returns the process that kill would kill.
+// victimOf returns the process that kill would kill: the receiver every third time.
 func (r *chaosRun) victimOf(victim int) *chaosProcess {
-	if victim %= 1 + len(r.senders); victim < len(r.senders) {
-		return r.senders[victim]
+	if victim%3 == 0 {
+		return r.receiver()
 	}
-	return r.receiver()
+	return r.senders[victim%len(r.senders)]
 }
 
 // nemesis does the steps of the plan, as long as somebody sends.

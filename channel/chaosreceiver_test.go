@@ -130,13 +130,13 @@ func (r *chaosReceiver) turn(ctx context.Context) (int, error) {
 	case "batch":
 		return 0, r.recvBatch(ctx)
 	case "append":
-		return 0, r.take(ctx)
+		return 0, r.take(ctx, 0)
 	case "messages":
 		return 0, r.messages(ctx)
 	}
 	i := r.log.Begin(history.Op{Kind: history.Recv, N: 1})
 	m, err := r.rxs[0].Recv(ctx)
-	r.log.Finish(i, r.seen(m, err))
+	r.log.Finish(i, r.seen(0, m, err))
 	if err != nil {
 		return 0, err
 	}
@@ -160,6 +160,9 @@ func (r *chaosReceiver) any(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	lane := lanes[i]
+	if r.rng.IntN(4) == 0 {
+		return lane, r.take(ctx, lane)
+	}
 	for range 1 + r.rng.IntN(8) {
 		m, err := r.rxs[lane].TryRecv()
 		if errors.Is(err, channel.ErrEmpty) {
@@ -168,9 +171,7 @@ func (r *chaosReceiver) any(ctx context.Context) (int, error) {
 		if err != nil {
 			return lane, err
 		}
-		op := r.seen(m, nil)
-		op.Lane = uint8(lane)
-		r.log.Note(op)
+		r.log.Note(r.seen(lane, m, nil))
 		r.held = append(r.held, m)
 		if len(r.held) >= min(r.spec.Work.Hold, 4) {
 			break
@@ -180,8 +181,8 @@ func (r *chaosReceiver) any(ctx context.Context) (int, error) {
 }
 
 // seen verifies a message and says what to write down.
-func (r *chaosReceiver) seen(m channel.Message, err error) history.Op {
-	op := history.Op{Kind: history.Recv, Outcome: history.Failed, N: 1}
+func (r *chaosReceiver) seen(lane int, m channel.Message, err error) history.Op {
+	op := history.Op{Kind: history.Recv, Outcome: history.Failed, Lane: uint8(lane), N: 1}
 	if err != nil {
 		return op
 	}
@@ -208,7 +209,7 @@ func (r *chaosReceiver) hold(m channel.Message, err error) error {
 	if err != nil {
 		return err
 	}
-	r.log.Note(r.seen(m, nil))
+	r.log.Note(r.seen(0, m, nil))
 	r.held = append(r.held, m)
 	r.tidy()
 	return nil
@@ -239,25 +240,25 @@ func (r *chaosReceiver) release() {
 func (r *chaosReceiver) recvBatch(ctx context.Context) error {
 	n, err := r.rxs[0].RecvBatch(ctx, r.batch)
 	for _, m := range r.batch[:n] {
-		r.log.Note(r.seen(m, nil))
+		r.log.Note(r.seen(0, m, nil))
 	}
 	if r.rng.IntN(2) == 0 {
 		r.rxs[0].ReleaseBatch(r.batch[:n])
-	} else {
-		r.held = append(r.held, r.batch[:n]...)
-		r.release()
+		return err
 	}
+	r.held = append(r.held, r.batch[:n]...)
+	r.release()
 	return err
 }
 
 // take receives at most once; now and then behind messages that are held.
-func (r *chaosReceiver) take(ctx context.Context) error {
+func (r *chaosReceiver) take(ctx context.Context, lane int) error {
 	for r.rng.IntN(4) == 0 && len(r.held) < r.spec.Work.Hold {
-		m, err := r.rxs[0].TryRecv()
+		m, err := r.rxs[lane].TryRecv()
 		if err != nil {
 			break // the call below meets it again
 		}
-		r.log.Note(r.seen(m, nil))
+		r.log.Note(r.seen(lane, m, nil))
 		r.held = append(r.held, m)
 	}
 	if len(r.held) > 0 { // what we hold may be what the sender needs
@@ -265,17 +266,15 @@ func (r *chaosReceiver) take(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
 	}
-	op := history.Op{Kind: history.Take, N: 1}
+	op := history.Op{Kind: history.Take, Lane: uint8(lane), N: 1}
 	i := r.log.Begin(op)
 	var err error
-	if r.buf, err = r.rxs[0].RecvAppend(ctx, r.buf[:0]); err != nil {
+	if r.buf, err = r.rxs[lane].RecvAppend(ctx, r.buf[:0]); err != nil {
 		op.Outcome = history.Failed
 	} else {
 		op = verified(op, r.buf)
 	}
-	// A message taken for good does not say whether it came before; the checker need
-	// not know: its receiver, if it had one, was killed with it in hand.
-	op.Flags |= history.Again
+	op.Flags |= history.Again // it does not say; a receiver before was killed with it in hand
 	r.log.Finish(i, op)
 	r.release()
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -291,7 +290,7 @@ func (r *chaosReceiver) messages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.log.Note(r.seen(m, nil))
+		r.log.Note(r.seen(0, m, nil))
 		if left--; left <= 0 {
 			return nil
 		}
