@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"shmring/futex"
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 	"shmring/internal/race"
 	"shmring/ring"
@@ -114,6 +115,7 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 	stop := first.wakeOnCancel(ctx, event)
 	defer stop()
 	for {
+		fault.Point("channel.wait.announced")
 		if err := sample(ws, words); err != nil {
 			return -1, err
 		}
