@@ -53,9 +53,11 @@ func (ch *Channel) claim(place int, role layout.Role) error {
 func (ch *Channel) clearRow(place int) {
 	row := &ch.view.Participants[place]
 	row.Intent.Store(0) // sync: intent
+	fault.Point("channel.clear.intent")
 	for _, e := range ch.events() {
 		futex.Withdraw(e, place)
 	}
+	fault.Point("channel.clear.bits")
 	row.BusyNs.Store(0)
 	row.Closing.Store(0)
 	row.Held.Store(0)
@@ -115,12 +117,14 @@ func (ch *Channel) settle(place int) {
 	if place == layout.PlaceReceiver && role == layout.RoleReceiver {
 		// Whatever it was given lies before this tail: it may come again.
 		ch.ctl.Totals.Redeliver.Store(ch.ctl.Tail.V.Load() | 1<<63)
+		fault.Point("channel.settle.redeliver")
 	}
 	// A receiver that had closed, with messages in hand, had left before it died.
 	if place != layout.PlaceReceiver || row.Closing.Load() == 0 {
 		ch.recordDeath(row, role, number)
 	}
 	ch.foldCounters(row)
+	fault.Point("channel.settle.folded")
 	row.Intent.Store(0) // sync: intent
 	fault.Point("channel.settle.intent")
 	for _, e := range ch.events() {
@@ -150,6 +154,7 @@ func (ch *Channel) logDeath(row *layout.Participant, number uint64, now int64) {
 		return
 	}
 	d.Claim.Store(0)
+	fault.Point("channel.settle.log")
 	d.Who.PID.Store(row.Who.PID.Load())
 	d.Who.Role.Store(row.Who.Role.Load())
 	d.Who.PIDNS.Store(row.Who.PIDNS.Load())
@@ -158,7 +163,9 @@ func (ch *Channel) logDeath(row *layout.Participant, number uint64, now int64) {
 		d.Who.Comm[i].Store(row.Who.Comm[i].Load())
 	}
 	d.Who.WhenNs.Store(now)
+	fault.Point("channel.settle.logging")
 	d.Claim.Store(number)
+	fault.Point("channel.settle.logged")
 }
 
 // foldCounters keeps a departing sender's counts in the totals. They are for

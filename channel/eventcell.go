@@ -67,6 +67,7 @@ func (c cell) load(dst []byte) (uint64, []byte, error) {
 		if err != nil {
 			return 0, dst, err
 		}
+		fault.Point("channel.event.load")
 		b := &c.buffers[w.Buffer()]
 		header := layout.EventHeader(b.Header.Load()) // sync: event-header
 		n := header.Length()

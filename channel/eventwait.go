@@ -117,7 +117,9 @@ func (e *Event) park(ctx context.Context, since uint64) error {
 			return err
 		}
 		e.row.Parks.Add(1)
+		fault.Point("channel.event.sleeping")
 		err := futex.Park(ch.dataWord, seq, ch.slice(ctx, longSlice))
+		fault.Point("channel.event.woken")
 		switch {
 		case errors.Is(err, futex.ErrTimeout):
 			if deadlinePassed(ctx) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 	"shmring/shm"
 	"shmring/state"
@@ -184,6 +185,7 @@ func (ch *Channel) poison(err error) error {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if ch.ctl.Poison.Code.CompareAndSwap(0, uint32(ce.Code)) { // sync: poison
+		fault.Point("channel.poison.told")
 		ch.ctl.Poison.Detail.Store(ce.Detail)
 		ch.ctl.Poison.WhenNs.Store(nowNs())
 	}

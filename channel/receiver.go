@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"shmring/futex"
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 	"shmring/internal/race"
 	"shmring/ring"
@@ -115,6 +116,7 @@ func (rx *Receiver) Close() error {
 		rx.ch.try(func() {
 			rx.cons.Flush()
 			rx.row.Closing.Store(1)
+			fault.Point("channel.receiver.closing")
 		})
 		rx.gate.mu.Unlock()
 		return nil
@@ -142,6 +144,7 @@ func (rx *Receiver) held() int {
 func (rx *Receiver) release() error {
 	rx.ch.try(func() {
 		rx.cons.Flush()
+		fault.Point("channel.receiver.flushed")
 		if !rx.cons.Redelivering() {
 			rx.ch.ctl.Totals.Redeliver.Store(0) // everything that may come again has come
 		}

@@ -99,7 +99,9 @@ func (rx *Receiver) park(ctx context.Context) error {
 		}
 		hole := errors.Is(err, ring.ErrHole)
 		rx.gate.pause()
+		fault.Point("channel.recv.sleeping")
 		err = futex.Park(ch.dataWord, seq, ch.slice(ctx, dataSlice(hole, since)))
+		fault.Point("channel.recv.woken")
 		timeout := errors.Is(err, futex.ErrTimeout)
 		if timeout && !hole && !deadlinePassed(ctx) {
 			ch.look(true)

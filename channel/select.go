@@ -132,6 +132,7 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 			slice = blindSlice
 		}
 		_, err := futex.WaitAny(words, first.slice(ctx, slice))
+		fault.Point("channel.wait.woken")
 		switch {
 		case errors.Is(err, futex.ErrTimeout):
 			if deadlinePassed(ctx) {

@@ -104,7 +104,9 @@ func (tx *Sender) park(ctx context.Context, n int) error {
 			break
 		}
 		tx.gate.pause()
+		fault.Point("channel.send.sleeping")
 		err = futex.Wait(ch.spaceWord, seq, ch.slice(ctx, longSlice))
+		fault.Point("channel.send.woken")
 		timeout := errors.Is(err, futex.ErrTimeout)
 		if timeout && !deadlinePassed(ctx) {
 			ch.look(true)

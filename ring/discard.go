@@ -46,6 +46,7 @@ func (c *Consumer) Discard(taken uint64) uint64 {
 	c.remembered.pos = never
 	if ahead > 0 || taken > 0 {
 		c.ctl.Totals.Discarded.Store(taken + full)
+		fault.Point("ring.discard.full")
 		c.ctl.Totals.NotDelivered.Store(open)
 		fault.Point("ring.discard.counted")
 	}

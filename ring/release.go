@@ -82,6 +82,7 @@ func (c *Consumer) Spend(pos uint64) bool {
 		fault.Point("ring.spend.behind")
 		spent := uint64(c.commitWord(at, layout.SlotAborted, 0))
 		c.cell(at).commit().Store(spent) // sync: commit
+		fault.Point("ring.spend.aborted")
 	}
 	c.Publish()
 	return true

@@ -34,6 +34,7 @@ func (c *Consumer) Scrub() (int, error) {
 		probe.next++
 	}
 	if damaged > 0 {
+		fault.Point("ring.scrub.repaired")
 		c.ctl.Totals.Corrupt.Add(uint64(damaged))
 	}
 	return damaged, nil
@@ -54,6 +55,7 @@ func (c *Consumer) scrubIntents(ahead uint64) int {
 		if ahead > 0 && place != layout.PlaceReceiver {
 			repaired = IntentOf(uint64(c.next), int(ahead))
 		}
+		fault.Point("ring.scrub.intent")
 		if intent.CompareAndSwap(w, repaired) { // sync: intent
 			damaged++
 		}
@@ -65,8 +67,12 @@ func (c *Consumer) scrubIntents(ahead uint64) int {
 // nobody can, since the ring is sealed.
 func (c *Consumer) scrubFree(probe *Consumer) bool {
 	word := probe.cell(probe.next).commit()
-	w := word.Load()                                                // sync: commit
-	return probe.uncommitted(w) != nil && word.CompareAndSwap(w, 0) // sync: commit
+	w := word.Load() // sync: commit
+	if probe.uncommitted(w) == nil {
+		return false
+	}
+	fault.Point("ring.scrub.free")
+	return word.CompareAndSwap(w, 0) // sync: commit
 }
 
 // scrubSlot looks at the slot at probe.next and reports whether it was damaged.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
 
@@ -150,7 +151,9 @@ func (s *Segment) Close() error {
 	if s.file == nil {
 		return nil
 	}
-	err := errors.Join(unmap(s.mem), s.probe.Close(), s.file.Close())
+	err := unmap(s.mem)
+	fault.Point("shm.close.unmapped")
+	err = errors.Join(err, s.probe.Close(), s.file.Close())
 	s.file, s.probe = nil, nil
 	return err
 }

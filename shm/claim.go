@@ -86,6 +86,7 @@ func (s *Segment) TryExclusive() (bool, error) {
 	err := s.withFile(func(fd int) error {
 		var err error
 		won, err = lockByte(fd, unix.F_WRLCK, attachedByte)
+		fault.Point("shm.attached.tried")
 		return err
 	})
 	return won, err
@@ -94,6 +95,7 @@ func (s *Segment) TryExclusive() (bool, error) {
 // Downgrade turns the exclusive attached byte back into a shared one.
 func (s *Segment) Downgrade() error {
 	return s.withFile(func(fd int) error {
+		fault.Point("shm.attached.downgrade")
 		ok, err := lockByte(fd, unix.F_RDLCK, attachedByte)
 		if err == nil && !ok {
 			err = errors.New("share the attached byte: somebody else holds it")

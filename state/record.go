@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
 
@@ -33,6 +34,7 @@ const byReceiver = "drained, by the receiver"
 func (m *Machine) record(from, next Word, c Change) {
 	t := &m.ctl.Transitions[next.Epoch()%layout.TransitionCount]
 	t.Tag.Store(0) // sync: record
+	fault.Point("state.record.begun")
 	t.From.Store(uint64(from))
 	t.Who.PID.Store(c.By.PID)
 	t.Who.Role.Store(uint32(c.By.Role))
@@ -41,6 +43,7 @@ func (m *Machine) record(from, next Word, c Change) {
 	t.Who.WhenNs.Store(time.Now().UnixNano())
 	layout.StoreText(t.Who.Comm[:], c.By.Comm)
 	layout.StoreText(t.Reason[:], c.Reason)
+	fault.Point("state.record.filled")
 	t.Tag.Store(uint64(next)) // sync: record
 }
 
