@@ -28,7 +28,7 @@ func eventOptions(dir string) channel.EventOptions {
 }
 
 // partSignaller signals values of its own, and notes which sequence each had.
-func partSignaller(p *part) error {
+func partSignaller(p *victimPart) error {
 	e, err := channel.OpenEvent(p.ctx, "e", channel.OpenOptions{Dir: p.dir})
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func partSignaller(p *part) error {
 }
 
 // partListener sleeps several times for a moment.
-func partListener(p *part) error {
+func partListener(p *victimPart) error {
 	e, err := channel.OpenEvent(p.ctx, "e", channel.OpenOptions{Dir: p.dir, Spin: -1})
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func partListener(p *part) error {
 }
 
 // partOvertaken is a reader whose buffer is written again while it looks.
-func partOvertaken(p *part) error {
+func partOvertaken(p *victimPart) error {
 	e, err := channel.OpenEvent(p.ctx, "e", channel.OpenOptions{Dir: p.dir})
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func partOvertaken(p *part) error {
 		return err
 	}
 	var signalled error
-	once("channel.event.load", func() {
+	oncePoint("channel.event.load", func() {
 		for i := range uint64(2 * layout.EventPerPlace) {
 			_, err := e.Signal(signalValue(p.number, i))
 			signalled = errors.Join(signalled, err)
@@ -90,7 +90,7 @@ func partOvertaken(p *part) error {
 }
 
 // partEventOpener makes the event if there is none.
-func partEventOpener(p *part) error {
+func partEventOpener(p *victimPart) error {
 	for range 2 {
 		o := eventOptions(p.dir)
 		o.Lifetime = channel.Ephemeral
@@ -109,7 +109,7 @@ func partEventOpener(p *part) error {
 }
 
 // playEvent makes the trial of an event: receiver says that a sleeper of ours waits.
-func (x *trial) playEvent() (points map[string]int, err error) {
+func (x *killTrial) playEvent() (points map[string]int, err error) {
 	woken := make(chan error, 1)
 	var e *channel.Event
 	if x.setting != absent {
@@ -170,7 +170,7 @@ func awaitLast(ctx context.Context, e *channel.Event) error {
 
 // lastSignals looks at what the victims left: a value that is whole, not older than the
 // last one that was acknowledged, and stays until the next signal.
-func (x *trial) lastSignals() error {
+func (x *killTrial) lastSignals() error {
 	e, err := channel.OpenOrCreateEvent(x.ctx, "e", eventOptions(x.dir))
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ type catch struct {
 }
 
 // collect receives until the end of the channel.
-func (x *trial) collect(rx *channel.Receiver) {
+func (x *killTrial) collect(rx *channel.Receiver) {
 	x.got = &catch{rx: rx, done: make(chan struct{})}
 	go func() {
 		defer close(x.got.done)
@@ -82,7 +82,7 @@ type company struct {
 // each is how many messages each company sends: more than there are slots.
 const each = 20
 
-func (x *trial) accompany(number int) error {
+func (x *killTrial) accompany(number int) error {
 	ch, err := channel.Open(x.ctx, "q", channel.OpenOptions{Dir: x.dir})
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (x *trial) accompany(number int) error {
 	return nil
 }
 
-func (c *company) send(x *trial, tx *channel.Sender, number int) error {
+func (c *company) send(x *killTrial, tx *channel.Sender, number int) error {
 	for i := uint64(0); i < each && !c.stop.Load(); {
 		x.book.begun[number].Store(i + 1)
 		err := tx.Send(x.ctx, message(uint64(number), i))
@@ -123,7 +123,7 @@ func (c *company) send(x *trial, tx *channel.Sender, number int) error {
 
 // finish is what comes after the last victim: somebody repairs the channel, uses it, ends
 // it, and looks whether anything is left.
-func (x *trial) finish() error {
+func (x *killTrial) finish() error {
 	err := x.reopen()
 	if err == nil && x.ch != nil {
 		err = x.useAndEnd()
@@ -149,7 +149,7 @@ func (x *trial) finish() error {
 }
 
 // reopen attaches, if we are not. Afterwards x.ch is nil if the channel is gone.
-func (x *trial) reopen() error {
+func (x *killTrial) reopen() error {
 	if x.ch != nil {
 		return nil
 	}
@@ -169,7 +169,7 @@ func (x *trial) reopen() error {
 }
 
 // useAndEnd makes the channel usable, sends through it, and shuts it down.
-func (x *trial) useAndEnd() error {
+func (x *killTrial) useAndEnd() error {
 	ch := x.ch
 	if s := ch.State(); s == state.Error || s == state.Recovering {
 		if err := mend(x.ctx, ch); err != nil {
@@ -209,13 +209,13 @@ func (x *trial) useAndEnd() error {
 }
 
 // probe sends all sizes: there is room again, whatever the dead had reserved.
-func (x *trial) probe() error {
+func (x *killTrial) probe() error {
 	const number = writers - 1
 	tx, err := x.ch.Sender(x.ctx)
 	if err != nil {
 		return err
 	}
-	s := &script{part: part{ctx: x.ctx, number: number, book: x.book}, tx: tx}
+	s := &script{victimPart: victimPart{ctx: x.ctx, number: number, book: x.book}, tx: tx}
 	for range 2 {
 		err := s.all(x.ctx)
 		if errors.Is(err, channel.ErrCorrupt) || errors.Is(err, channel.ErrState) {
@@ -233,7 +233,7 @@ func (x *trial) probe() error {
 
 // history looks whether every recorded change of state was a legal one, and whether
 // nothing is left of the trial.
-func (x *trial) history() error {
+func (x *killTrial) history() error {
 	if x.watch != nil {
 		for _, h := range x.watch.History() {
 			want, err := state.Next(h.From, h.Word.State(), h.Word.Forced())

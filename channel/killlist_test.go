@@ -16,7 +16,10 @@ import (
 )
 
 // unpassed are the points that no victim of the matrix passes, and why.
-var unpassed = map[string]string{}
+var unpassed = map[string]string{
+	"shm.kill.opened": "whoever ends a stalled peer: killfault_test.go of package shm",
+	"shm.kill.read":   "the same",
+}
 
 // pointCall finds the points in the sources. A name is always a literal.
 var pointCall = regexp.MustCompile(`fault\.(Point|Err)\((.*?)\)`)
@@ -48,10 +51,10 @@ func sourcePoints(t *testing.T) map[string]bool {
 // TestEveryFaultPointIsPassedByAVictim finds points that nobody is killed at, among them
 // dead ones.
 func TestEveryFaultPointIsPassedByAVictim(t *testing.T) {
-	all := crew(t)
+	all := killCrew(t)
 	passed := make(map[string]bool)
 	for _, r := range matrix {
-		points, err := all[0].run(t.Context(), r, step{role: r.role})
+		points, err := all[0].run(t.Context(), r, killStep{role: r.role})
 		require.NoError(t, err)
 		for name := range points {
 			passed[name] = true

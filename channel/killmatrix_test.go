@@ -12,7 +12,7 @@ const (
 // matrix are all conversations: each role, in each kind of channel that it can be in,
 // alone and in company. Who is alone finds nobody attached, so that whoever comes next has
 // to do all repairs.
-var matrix = []row{
+var matrix = []killRow{
 	{role: "sender", kind: spsc, setting: empty, receiver: true},
 	{role: "sender", kind: mpsc, setting: seeded, receiver: true},
 	{role: "sender", kind: mpsc, setting: empty, senders: 1, receiver: true},

@@ -27,38 +27,38 @@ import (
 // maxHit is how often a point is passed before its kills are given up.
 const maxHit = 3
 
-// workers is how many trials run at a time.
-const workers = 3
+// killers is how many trials run at a time.
+const killers = 3
 
 // crew makes the workers of a test.
-func crew(t testing.TB) []*worker {
+func killCrew(t testing.TB) []*killer {
 	t.Helper()
 	channel.NoSlices()
 	root := shmtest.Dir(t)
-	all := make([]*worker, workers)
+	all := make([]*killer, killers)
 	for i := range all {
-		all[i] = newWorker(t, root, i)
+		all[i] = newKiller(t, root, i)
 	}
 	t.Cleanup(func() { leaveNothing(t, all) })
 	return all
 }
 
-// A job is one trial to make.
-type job struct {
-	row
-	steps []step
+// A killJob is one trial to make.
+type killJob struct {
+	killRow
+	steps []killStep
 }
 
 // share makes the trials of jobs by all workers. The first failure ends them.
-func share(t testing.TB, all []*worker, jobs func() (job, bool)) {
+func killShared(t testing.TB, all []*killer, jobs func() (killJob, bool)) {
 	t.Helper()
 	var mu sync.Mutex
 	var failed error
-	next := func() (job, bool) {
+	next := func() (killJob, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		if failed != nil {
-			return job{}, false
+			return killJob{}, false
 		}
 		return jobs()
 	}
@@ -66,7 +66,7 @@ func share(t testing.TB, all []*worker, jobs func() (job, bool)) {
 	for _, w := range all {
 		running.Go(func() {
 			for j, ok := next(); ok; j, ok = next() {
-				if _, err := w.run(t.Context(), j.row, j.steps...); err != nil {
+				if _, err := w.run(t.Context(), j.killRow, j.steps...); err != nil {
 					mu.Lock()
 					failed = errors.Join(failed, err)
 					mu.Unlock()
@@ -80,18 +80,18 @@ func share(t testing.TB, all []*worker, jobs func() (job, bool)) {
 
 // faults lists all trials of a row with one more fault: kills at the first hits of every
 // point that it passes, panics and stops at the first.
-func faults(t testing.TB, w *worker, r row) []job {
+func faults(t testing.TB, w *killer, r killRow) []killJob {
 	t.Helper()
-	points, err := w.run(t.Context(), r, step{role: r.role})
+	points, err := w.run(t.Context(), r, killStep{role: r.role})
 	require.NoError(t, err)
 	require.NotEmpty(t, points)
-	var jobs []job
+	var jobs []killJob
 	for _, name := range slices.Sorted(maps.Keys(points)) {
 		for hit := 1; hit <= min(points[name], maxHit); hit++ {
 			for _, action := range []string{"kill", "panic", "stop"} {
 				if hit == 1 || action == "kill" {
 					rule := fmt.Sprintf("%s:%s:%d", name, action, hit)
-					jobs = append(jobs, job{r, []step{{r.role, rule}}})
+					jobs = append(jobs, killJob{r, []killStep{{r.role, rule}}})
 				}
 			}
 		}
@@ -102,8 +102,8 @@ func faults(t testing.TB, w *worker, r row) []job {
 // killAll makes all trials of the rows of some roles.
 func killAll(t *testing.T, roles ...string) {
 	t.Helper()
-	all := crew(t)
-	var jobs []job
+	all := killCrew(t)
+	var jobs []killJob
 	rows := 0
 	for _, r := range matrix {
 		if slices.Contains(roles, r.role) {
@@ -112,13 +112,13 @@ func killAll(t *testing.T, roles ...string) {
 		}
 	}
 	require.NotZero(t, rows)
-	share(t, all, func() (j job, ok bool) {
+	killShared(t, all, func() (j killJob, ok bool) {
 		if ok = len(jobs) > 0; ok {
 			j, jobs = jobs[0], jobs[1:]
 		}
 		return j, ok
 	})
-	c := sum(all)
+	c := sumKills(all)
 	t.Logf("%d kills, %d panics, %d stops in %d conversations; %d of %d ran unharmed",
 		c.kills, c.panics, c.stops, rows, c.unharmed, c.trials)
 }
@@ -138,7 +138,7 @@ func TestKillOfAnEventsUserAtEveryPoint(t *testing.T) {
 }
 
 // sum adds up what the workers counted.
-func sum(all []*worker) tallies {
+func sumKills(all []*killer) tallies {
 	total := tallies{byRole: make(map[string]int64)}
 	for _, w := range all {
 		c := &w.counts
@@ -170,7 +170,7 @@ func sum(all []*worker) tallies {
 }
 
 // leaveNothing removes the workers' directories, which must be empty.
-func leaveNothing(t testing.TB, all []*worker) {
+func leaveNothing(t testing.TB, all []*killer) {
 	t.Helper()
 	for _, w := range all {
 		if err := w.close(); err != nil && !t.Failed() {

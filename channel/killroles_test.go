@@ -12,7 +12,7 @@ import (
 
 // A script is a sender that writes down how far it is.
 type script struct {
-	part
+	victimPart
 	tx   *channel.Sender
 	next uint64
 }
@@ -77,16 +77,16 @@ func (s *script) all(ctx context.Context) error {
 }
 
 // partSender sends everything several times.
-func partSender(p *part) error { return p.sendAll(p.ctx, 4) }
+func partSender(p *victimPart) error { return p.sendAll(p.ctx, 4) }
 
 // partWaiter is a sender that meets a full channel and waits a moment for room.
-func partWaiter(p *part) error {
+func partWaiter(p *victimPart) error {
 	ctx, cancel := context.WithTimeout(p.ctx, moment)
 	defer cancel()
 	return p.sendAll(ctx, 4)
 }
 
-func (p *part) sendAll(ctx context.Context, times int) error {
+func (p *victimPart) sendAll(ctx context.Context, times int) error {
 	ch, err := p.open()
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (p *part) sendAll(ctx context.Context, times int) error {
 	if err != nil {
 		return errors.Join(err, ch.Close())
 	}
-	s := &script{part: *p, tx: tx}
+	s := &script{victimPart: *p, tx: tx}
 	for range times {
 		if err = s.all(ctx); err != nil {
 			break
@@ -109,7 +109,7 @@ func (p *part) sendAll(ctx context.Context, times int) error {
 
 // partRacer has two senders in one process, and the second gets in before the first one's
 // reservation once for each way of sending.
-func partRacer(p *part) error {
+func partRacer(p *victimPart) error {
 	ch, err := p.open()
 	if err != nil {
 		return err
@@ -122,12 +122,12 @@ func partRacer(p *part) error {
 	if err != nil {
 		return err
 	}
-	s := &script{part: *p, tx: tx}
-	rival := &script{part: *p, tx: other}
+	s := &script{victimPart: *p, tx: tx}
+	rival := &script{victimPart: *p, tx: other}
 	rival.number++
 	for range 3 {
 		var lost error
-		once("ring.claim.intent", func() {
+		oncePoint("ring.claim.intent", func() {
 			lost = rival.send(1, func(i uint64) (uint64, error) {
 				return one(other.TrySend(message(rival.number, i)))
 			})
@@ -145,13 +145,13 @@ func partRacer(p *part) error {
 // enough is how many messages a victim receives at most.
 const enough = 10
 
-// reading is a receiver that writes down what it was given.
-type reading struct {
-	*part
+// victimReader is a receiver that writes down what it was given.
+type victimReader struct {
+	*victimPart
 	rx *channel.Receiver
 }
 
-func (p *part) reader() (*channel.Channel, *reading, error) {
+func (p *victimPart) reader() (*channel.Channel, *victimReader, error) {
 	ch, err := p.open()
 	if err != nil {
 		return nil, nil, err
@@ -160,11 +160,11 @@ func (p *part) reader() (*channel.Channel, *reading, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, ch.Close())
 	}
-	return ch, &reading{p, rx}, nil
+	return ch, &victimReader{p, rx}, nil
 }
 
 // next waits a moment for a message. False says that there is none.
-func (r *reading) next() (channel.Message, bool, error) {
+func (r *victimReader) next() (channel.Message, bool, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, moment)
 	defer cancel()
 	m, err := r.rx.Recv(ctx)
@@ -181,12 +181,12 @@ func (r *reading) next() (channel.Message, bool, error) {
 	if err != nil || who >= writers {
 		return m, false, fmt.Errorf("message of sender %d: %w", who, err)
 	}
-	mark(r.book.given[who], i)
+	markMessage(r.book.given[who], i)
 	return m, true, nil
 }
 
 // partReceiver releases some out of order, and looks at what is there as a batch.
-func partReceiver(p *part) error {
+func partReceiver(p *victimPart) error {
 	ch, r, err := p.reader()
 	if err != nil {
 		return err
@@ -212,7 +212,7 @@ func partReceiver(p *part) error {
 }
 
 // partHolder closes its receiver while it holds messages.
-func partHolder(p *part) error {
+func partHolder(p *victimPart) error {
 	ch, r, err := p.reader()
 	if err != nil {
 		return err
@@ -236,7 +236,7 @@ func partHolder(p *part) error {
 
 // partAppender takes messages that must not come again, the second behind one that it
 // holds.
-func partAppender(p *part) error {
+func partAppender(p *victimPart) error {
 	ch, r, err := p.reader()
 	if err != nil {
 		return err
@@ -264,7 +264,7 @@ func partAppender(p *part) error {
 		if verr != nil {
 			return verr
 		}
-		mark(p.book.taken[who], n)
+		markMessage(p.book.taken[who], n)
 		held.Release()
 	}
 	if !isExpected(err) {
@@ -274,7 +274,7 @@ func partAppender(p *part) error {
 }
 
 // partSelector waits for a receiver and an event at once.
-func partSelector(p *part) error {
+func partSelector(p *victimPart) error {
 	ch, r, err := p.reader()
 	if err != nil {
 		return err

@@ -34,8 +34,8 @@ const (
 	damaged                 // somebody saw it: ERROR
 )
 
-// A row of the matrix is one role in one conversation.
-type row struct {
+// A killRow is a row of the matrix is one role in one conversation.
+type killRow struct {
 	role     string
 	kind     channel.Kind
 	setting  setting
@@ -45,7 +45,7 @@ type row struct {
 	event    bool   // the victim uses an event; receiver means a sleeper
 }
 
-func (r row) String() string {
+func (r killRow) String() string {
 	kind := "MPSC"
 	switch {
 	case r.event:
@@ -67,14 +67,14 @@ func (r row) String() string {
 	return text
 }
 
-// A step is one victim of a trial.
-type step struct {
+// A killStep is one victim of a trial.
+type killStep struct {
 	role string
 	rule string // empty: it ends by itself
 }
 
-// A worker runs trials, one after the other, in a directory of its own.
-type worker struct {
+// A killer runs trials, one after the other, in a directory of its own.
+type killer struct {
 	dir    string
 	book   *ledger
 	path   string // of the book
@@ -91,10 +91,10 @@ type tallies struct {
 	byRole                                       map[string]int64
 }
 
-func newWorker(t testing.TB, root string, i int) *worker {
+func newKiller(t testing.TB, root string, i int) *killer {
 	t.Helper()
 	scratch := t.TempDir()
-	w := &worker{
+	w := &killer{
 		dir: filepath.Join(root, fmt.Sprintf("w%d", i)), path: filepath.Join(scratch, "book"),
 		record: filepath.Join(scratch, "points"),
 	}
@@ -114,11 +114,11 @@ func newWorker(t testing.TB, root string, i int) *worker {
 }
 
 // close removes the directory, which must be empty.
-func (w *worker) close() error { return errors.Join(os.Remove(w.dir), w.stderr.Close()) }
+func (w *killer) close() error { return errors.Join(os.Remove(w.dir), w.stderr.Close()) }
 
 // start runs a part in a process of its own, with as little around it as possible: most
 // of the time of a kill is that of a start.
-func (w *worker) start(s step, number int, record bool) (pid int, err error) {
+func (w *killer) start(s killStep, number int, record bool) (pid int, err error) {
 	if err := w.stderr.Truncate(0); err != nil {
 		return 0, err
 	}
@@ -139,7 +139,7 @@ func (w *worker) start(s step, number int, record bool) (pid int, err error) {
 }
 
 // wait waits for a change of a child.
-func wait(pid, options int) (syscall.WaitStatus, error) {
+func waitChange(pid, options int) (syscall.WaitStatus, error) {
 	var status syscall.WaitStatus
 	for {
 		_, err := syscall.Wait4(pid, &status, options, nil)
@@ -150,7 +150,7 @@ func wait(pid, options int) (syscall.WaitStatus, error) {
 }
 
 // say returns what the victim wrote before its end.
-func (w *worker) say() string {
+func (w *killer) say() string {
 	text, err := os.ReadFile(w.stderr.Name())
 	if err != nil {
 		return err.Error()
@@ -158,17 +158,17 @@ func (w *worker) say() string {
 	return string(text[:min(len(text), 1500)])
 }
 
-// A trial is one conversation with one or more victims, one after the other.
-type trial struct {
-	*worker
-	row
+// A killTrial is one conversation with one or more victims, one after the other.
+type killTrial struct {
+	*killer
+	killRow
 	ctx    context.Context
 	ch     *channel.Channel // ours, while we are attached
 	watch  *channel.Channel // attached read-only, to see the end
 	got    *catch           // of our receiver
 	others []*company
 	group  sync.WaitGroup // receiver and senders
-	steps  []step
+	steps  []killStep
 	robbed uint64 // appended messages that a kill may have taken along
 	forced bool   // somebody may have given up messages
 	over   bool   // somebody sealed, ended or replaced the channel, or may have
@@ -178,14 +178,14 @@ type trial struct {
 const hang = 20 * time.Second
 
 // run makes one trial. A step without a rule is recorded, and its points returned.
-func (w *worker) run(ctx context.Context, r row, steps ...step) (map[string]int, error) {
+func (w *killer) run(ctx context.Context, r killRow, steps ...killStep) (map[string]int, error) {
 	timer := time.AfterFunc(hang, func() {
 		panic(fmt.Sprintf("hangs: %v, %+v; victim: %s", r, steps, w.say()))
 	})
 	defer timer.Stop()
 	w.book.clear()
 	w.counts.trials++
-	x := &trial{worker: w, row: r, ctx: ctx, steps: steps}
+	x := &killTrial{killer: w, killRow: r, ctx: ctx, steps: steps}
 	points, err := x.play()
 	if err != nil {
 		err = fmt.Errorf("%v, %+v: %w; stderr: %s", r, steps, err, w.say())
@@ -193,7 +193,7 @@ func (w *worker) run(ctx context.Context, r row, steps ...step) (map[string]int,
 	return points, err
 }
 
-func (x *trial) play() (points map[string]int, err error) {
+func (x *killTrial) play() (points map[string]int, err error) {
 	if x.event {
 		return x.playEvent()
 	}
@@ -213,11 +213,11 @@ func (x *trial) play() (points map[string]int, err error) {
 }
 
 // victims runs all steps, one after the other.
-func (x *trial) victims() (points map[string]int, err error) {
-	var all []step
+func (x *killTrial) victims() (points map[string]int, err error) {
+	var all []killStep
 	if x.before != "" {
 		role, rule, _ := strings.Cut(x.before, " ")
-		all = append(all, step{role, rule})
+		all = append(all, killStep{role, rule})
 	}
 	killed := 0
 	for i, s := range append(all, x.steps...) {
@@ -260,7 +260,7 @@ func readPoints(path string) (map[string]int, error) {
 }
 
 // prepare makes the channel and the victim's company.
-func (x *trial) prepare() error {
+func (x *killTrial) prepare() error {
 	if x.setting == absent {
 		return nil
 	}
@@ -299,7 +299,7 @@ func (x *trial) prepare() error {
 }
 
 // seed sends four messages, and damages one.
-func (x *trial) seed() error {
+func (x *killTrial) seed() error {
 	tx, err := x.ch.TrySender()
 	if err != nil {
 		return err
@@ -333,14 +333,14 @@ func (x *trial) seed() error {
 		if err != nil {
 			return err
 		}
-		mark(x.book.given[0], i)
+		markMessage(x.book.given[0], i)
 		m.Release()
 	}
 	return errors.New("the damage was not seen")
 }
 
 // victim runs one step to its end and reports whether it was killed.
-func (x *trial) victim(s step, number int) (dead bool, err error) {
+func (x *killTrial) victim(s killStep, number int) (dead bool, err error) {
 	pid, err := x.start(s, number, s.rule == "")
 	if err != nil {
 		return false, err
@@ -356,7 +356,7 @@ func (x *trial) victim(s step, number int) (dead bool, err error) {
 	if stop {
 		options = syscall.WUNTRACED
 	}
-	status, err := wait(pid, options)
+	status, err := waitChange(pid, options)
 	if err != nil {
 		return false, err
 	}
@@ -365,7 +365,7 @@ func (x *trial) victim(s step, number int) (dead bool, err error) {
 		if err := x.whileStopped(pid); err != nil {
 			return false, err
 		}
-		if status, err = wait(pid, 0); err != nil {
+		if status, err = waitChange(pid, 0); err != nil {
 			return false, err
 		}
 	}
@@ -390,7 +390,7 @@ func (x *trial) victim(s step, number int) (dead bool, err error) {
 
 // whileStopped does what might rob somebody who is stopped, and lets him go on: an
 // attachment looks for the dead, and a receiver, if there is none, for holes.
-func (x *trial) whileStopped(pid int) (err error) {
+func (x *killTrial) whileStopped(pid int) (err error) {
 	var ch *channel.Channel
 	if x.setting != absent && !x.event {
 		// Whoever is stopped while he lets the segment go makes others wait.
@@ -420,7 +420,7 @@ func (x *trial) whileStopped(pid int) (err error) {
 }
 
 // glimpse receives what there is while a victim is stopped.
-func (x *trial) glimpse(rx *channel.Receiver, stopped int) error {
+func (x *killTrial) glimpse(rx *channel.Receiver, stopped int) error {
 	for {
 		m, err := rx.TryRecv()
 		var dead *channel.PeerError
@@ -440,13 +440,13 @@ func (x *trial) glimpse(rx *channel.Receiver, stopped int) error {
 		if err != nil {
 			return err
 		}
-		mark(x.book.given[who], i)
+		markMessage(x.book.given[who], i)
 		m.Release()
 	}
 }
 
 // account compares what was acknowledged with what arrived.
-func (x *trial) account() error {
+func (x *killTrial) account() error {
 	missing := uint64(0)
 	for who := range writers {
 		acked, begun := x.book.acked[who].Load(), x.book.begun[who].Load()
@@ -481,7 +481,7 @@ func (x *trial) account() error {
 }
 
 // judge decides whether that so many acknowledged messages did not arrive is all right.
-func (x *trial) judge(missing uint64) error {
+func (x *killTrial) judge(missing uint64) error {
 	if missing <= x.robbed {
 		return nil
 	}

@@ -59,17 +59,17 @@ func (l *ledger) clear() {
 }
 
 // mark notes message i of a sender: none sends more than a word has bits.
-func mark(w *atomic.Uint64, i uint64) { w.Or(1 << i) }
+func markMessage(w *atomic.Uint64, i uint64) { w.Or(1 << i) }
 
-// A part is what one victim does.
-type part struct {
+// A victimPart is what one victim does.
+type victimPart struct {
 	ctx    context.Context
 	dir    string
 	number uint64 // of its messages, if it sends
 	book   *ledger
 }
 
-func (p *part) open() (*channel.Channel, error) {
+func (p *victimPart) open() (*channel.Channel, error) {
 	return channel.Open(p.ctx, "q", channel.OpenOptions{Dir: p.dir})
 }
 
@@ -77,7 +77,7 @@ func (p *part) open() (*channel.Channel, error) {
 const moment = 2 * time.Millisecond
 
 // parts are the roles that can be killed.
-var parts = map[string]func(p *part) error{
+var parts = map[string]func(p *victimPart) error{
 	"sender":    partSender,
 	"waiter":    partWaiter,
 	"racer":     partRacer,
@@ -125,7 +125,7 @@ func childVictim(_ *shmtest.Conn, args []string) error {
 		return err
 	}
 	passed := newRecorder()
-	p := &part{ctx: context.Background(), dir: args[0], number: number, book: book}
+	p := &victimPart{ctx: context.Background(), dir: args[0], number: number, book: book}
 	err = parts[args[2]](p)
 	fault.SetHook(nil)
 	if isExpected(err) {
@@ -174,7 +174,7 @@ func (r *recorder) String() string {
 }
 
 // once runs f at the next hit of a point, in whatever calls that.
-func once(point string, f func()) {
+func oncePoint(point string, f func()) {
 	var done atomic.Bool
 	recording.hook(func(name string) {
 		if name == point && done.CompareAndSwap(false, true) {
@@ -183,7 +183,7 @@ func once(point string, f func()) {
 	})
 }
 
-func partSealer(p *part) error {
+func partSealer(p *victimPart) error {
 	ch, err := p.open()
 	if err != nil {
 		return err
@@ -191,7 +191,7 @@ func partSealer(p *part) error {
 	return errors.Join(ch.Seal("victim"), ch.Close())
 }
 
-func partDrainer(p *part) error {
+func partDrainer(p *victimPart) error {
 	ch, err := p.open()
 	if err != nil {
 		return err
@@ -204,8 +204,8 @@ func partDrainer(p *part) error {
 	return ch.Close()
 }
 
-func partShutdown(policy channel.Policy) func(*part) error {
-	return func(p *part) error {
+func partShutdown(policy channel.Policy) func(*victimPart) error {
+	return func(p *victimPart) error {
 		ch, err := p.open()
 		if err != nil {
 			return err
@@ -224,7 +224,7 @@ func partShutdown(policy channel.Policy) func(*part) error {
 	}
 }
 
-func partRecoverer(p *part) error {
+func partRecoverer(p *victimPart) error {
 	ch, err := p.open()
 	if err != nil {
 		return err
@@ -237,7 +237,7 @@ func partRecoverer(p *part) error {
 }
 
 // partSettler only comes and goes: whoever comes looks after the dead.
-func partSettler(p *part) error {
+func partSettler(p *victimPart) error {
 	ch, err := p.open()
 	if err != nil {
 		return err
@@ -253,7 +253,7 @@ func plain(dir string, kind channel.Kind) channel.Options {
 	}
 }
 
-func partCreator(p *part) error {
+func partCreator(p *victimPart) error {
 	o := plain(p.dir, channel.MPSC)
 	o.Lifetime = channel.Ephemeral
 	ch, err := channel.Create(p.ctx, "q", o)
@@ -264,7 +264,7 @@ func partCreator(p *part) error {
 	return ch.Close()
 }
 
-func partOpener(p *part) error {
+func partOpener(p *victimPart) error {
 	for range 2 {
 		o := plain(p.dir, channel.MPSC)
 		o.Lifetime = channel.Ephemeral
@@ -279,6 +279,6 @@ func partOpener(p *part) error {
 	return nil
 }
 
-func partRemover(p *part) error {
+func partRemover(p *victimPart) error {
 	return channel.Remove(p.ctx, "q", channel.RemoveOptions{Dir: p.dir})
 }
