@@ -18,6 +18,7 @@ type Channel struct {
 	name   string
 	spec   Spec
 	counts opCounts
+	trend  trend
 
 	life context.Context // until the channel is detached
 	end  context.CancelCauseFunc

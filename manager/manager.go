@@ -24,6 +24,8 @@ type Manager struct {
 	channels  map[string]*Channel
 	resources map[string]*resource
 	events    map[string]*channel.Event
+	tracked   map[string]*queue
+	monitor   *monitor
 	above     Graph // dependencies of channels on resources, which no segment can hold
 }
 
@@ -38,7 +40,8 @@ func New(o Options) (*Manager, error) {
 	}
 	return &Manager{
 		opts: o, channels: make(map[string]*Channel), resources: make(map[string]*resource),
-		events: make(map[string]*channel.Event), above: make(Graph),
+		events: make(map[string]*channel.Event), tracked: make(map[string]*queue),
+		above: make(Graph),
 	}, nil
 }
 
@@ -152,6 +155,7 @@ func (m *Manager) Close() error {
 		return errClosed
 	}
 	m.closed = true
+	monitor := m.monitor
 	var ends []func() error
 	for _, c := range m.channels {
 		ends = append(ends, c.detach)
@@ -160,6 +164,9 @@ func (m *Manager) Close() error {
 		ends = append(ends, e.Close)
 	}
 	m.mu.Unlock()
+	if monitor != nil {
+		monitor.stop()
+	}
 	errs := make([]error, len(ends))
 	var closing sync.WaitGroup
 	for i, end := range ends { // all at once: a call of one may wait for a turn on another

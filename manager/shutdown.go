@@ -239,12 +239,15 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 	if c == nil {
 		c = &Channel{m: e.m, name: name}
 	}
-	err := e.m.operateOnce(ctx, OpClose, c, func(ctx context.Context) (err error) {
-		return e.m.with(ctx, name, func(ch *channel.Channel) error {
+	delivered := uint64(0) // by the attempts before
+	err := e.m.operate(ctx, OpClose, c, func(ctx context.Context) (int, error) {
+		return 0, e.m.with(ctx, name, func(ch *channel.Channel) (err error) {
 			r, err = ch.Shutdown(ctx, o)
+			delivered += r.Delivered
 			return err
 		})
 	})
+	r.Delivered = delivered
 	return r, err
 }
 

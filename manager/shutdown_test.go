@@ -80,7 +80,7 @@ func TestShutdownDrainsAlongTheDependencies(t *testing.T) {
 				return
 			}
 			if err != nil {
-				assert.NoError(t, err) //nolint:testifylint // require ends the wrong goroutine
+				assert.NoError(t, err)
 				return
 			}
 			got++

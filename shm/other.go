@@ -36,6 +36,9 @@ func AwaitName(context.Context, string, string) error { return layout.Supported(
 // List fails with errors.ErrUnsupported.
 func List(string) ([]Entry, error) { return nil, layout.Supported() }
 
+// Space fails with errors.ErrUnsupported.
+func Space(string) (free, total uint64, err error) { return 0, 0, layout.Supported() }
+
 // Remove fails with errors.ErrUnsupported.
 func Remove(context.Context, string, string, RemoveOptions) error { return layout.Supported() }
 

@@ -53,6 +53,19 @@ func fallocate(ctx context.Context, fd int, off, n int64) error {
 	}
 }
 
+// Space returns how many bytes of the file system of a directory of segments (empty:
+// $SHMRING_DIR, else /dev/shm) are free, and how many it has.
+func Space(dir string) (free, total uint64, err error) {
+	var st unix.Statfs_t
+	if dir == "" {
+		dir = Dir()
+	}
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, fmt.Errorf("look at the space of %s: %w", dir, err)
+	}
+	return st.Bavail * uint64(st.Bsize), st.Blocks * uint64(st.Bsize), nil
+}
+
 // spaceError says what is missing and what to do about it.
 func spaceError(f *os.File, size uint64, err error) error {
 	switch {

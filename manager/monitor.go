@@ -1,0 +1,152 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"shmring/state"
+)
+
+// MonitorOptions say what a monitor does besides looking.
+type MonitorOptions struct {
+	// Recover makes the policy by which the monitor tries to recover a channel in state
+	// ERROR, one for each time that it gets there; nil: it recovers nothing.
+	Recover func() Backoff
+	// OnHealth, if not nil, is told of every change of a status. It runs
+	// in the goroutine of the monitor: what takes long there delays the next look.
+	OnHealth func(Health)
+}
+
+// StartMonitor looks at everything that is registered and tracked, once in an interval,
+// until stop is called or the Manager is closed; stop waits for a look that is under way.
+// Options.Logger is told of changes only: a warning when something gets worse, an
+// information when it is well again. A second monitor while one runs is fs.ErrExist.
+func (m *Manager) StartMonitor(
+	interval time.Duration, o MonitorOptions,
+) (stop func(), err error) {
+	if interval <= 0 {
+		return nil, fmt.Errorf("manager: monitor: %w: interval %v", fs.ErrInvalid, interval)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closed:
+		return nil, errClosed
+	case m.monitor != nil:
+		return nil, fmt.Errorf("manager: monitor: %w: one is running", fs.ErrExist)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &monitor{m: m, o: o, seen: make(map[string]*sight), ended: make(chan struct{})}
+	w.stop = func() {
+		cancel()
+		<-w.ended
+		m.mu.Lock()
+		if m.monitor == w {
+			m.monitor = nil
+		}
+		m.mu.Unlock()
+	}
+	m.monitor = w
+	go w.run(ctx, interval)
+	return w.stop, nil
+}
+
+// A monitor is one running StartMonitor.
+type monitor struct {
+	m     *Manager
+	o     MonitorOptions
+	stop  func()
+	ended chan struct{}
+	seen  map[string]*sight
+}
+
+// A sight is what the monitor remembers of one channel.
+type sight struct {
+	status  Status
+	policy  Backoff   // while the channel is in ERROR
+	next    time.Time // when to try to recover it
+	givenUp bool
+}
+
+func (w *monitor) run(ctx context.Context, interval time.Duration) {
+	defer close(w.ended)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		w.look(ctx)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look is one round.
+func (w *monitor) look(ctx context.Context) {
+	all, err := w.m.HealthAll(ctx)
+	if err != nil {
+		return // it is being closed
+	}
+	for _, h := range all {
+		if ctx.Err() != nil {
+			return
+		}
+		s := w.seen[h.Name]
+		if s == nil {
+			s = &sight{status: Healthy}
+			w.seen[h.Name] = s
+		}
+		w.compare(s, h)
+		w.repair(ctx, s, h)
+	}
+}
+
+// compare tells of a change.
+func (w *monitor) compare(s *sight, h Health) {
+	if h.Status == s.status {
+		return
+	}
+	was := s.status
+	s.status = h.Status
+	if log := w.m.opts.Logger; log != nil {
+		if h.Status > was {
+			log.Warn("shmring: "+h.Status.String(), "channel", h.Name, "was", was.String(),
+				"reasons", h.Reasons)
+		} else {
+			log.Info("shmring: "+h.Status.String(), "channel", h.Name, "was", was.String(),
+				"reasons", h.Reasons)
+		}
+	}
+	if w.o.OnHealth != nil {
+		w.o.OnHealth(h)
+	}
+}
+
+// repair recovers a channel in ERROR, by its policy.
+func (w *monitor) repair(ctx context.Context, s *sight, h Health) {
+	if h.State != state.Error {
+		s.policy, s.givenUp = nil, false
+		return
+	}
+	if w.o.Recover == nil || s.givenUp || time.Now().Before(s.next) {
+		return
+	}
+	if s.policy == nil {
+		s.policy = w.o.Recover()
+	}
+	_, err := w.m.Recover(ctx, h.Name)
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	wait := s.policy.NextBackOff()
+	s.givenUp = wait < 0
+	s.next = time.Now().Add(wait)
+	if log := w.m.opts.Logger; log != nil {
+		log.Warn("shmring: recovery failed", "channel", h.Name, "error", err,
+			"given up", s.givenUp)
+	}
+}
