@@ -197,7 +197,8 @@ func (r *chaosRun) shutdown(lane int, ch *channel.Channel) {
 			require.NoError(r.t, context.Cause(r.ctx))
 		}
 		again := errors.Is(err, channel.ErrPeerDead) || errors.Is(err, channel.ErrState) ||
-			errors.Is(err, channel.ErrBusy) || errors.Is(err, context.DeadlineExceeded)
+			errors.Is(err, channel.ErrBusy) || errors.Is(err, context.DeadlineExceeded) ||
+			errors.Is(err, channel.ErrClosed) // somebody else forced it meanwhile
 		require.True(r.t, again, "shutdown: %v", err)
 		r.repair()
 		runtime.Gosched()
