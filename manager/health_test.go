@@ -90,7 +90,9 @@ func TestHealthNamesTheStoppedAndTheDead(t *testing.T) {
 	assert.True(t, says(h, "is stopped"), "%v", h.Reasons)
 	p.Cont()
 	p.Kill()
-	h = healthOf(t, m, "q", func(h manager.Health) bool { return len(h.Dead) > 0 && h.Receivers == 0 })
+	h = healthOf(t, m, "q", func(h manager.Health) bool {
+		return len(h.Dead) > 0 && h.Receivers == 0
+	})
 	assert.Equal(t, manager.Degraded, h.Status)
 	msg, err := c.Recv(ctx)
 	require.NoError(t, err)

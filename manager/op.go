@@ -132,16 +132,6 @@ func (m *Manager) operate(
 	return op.Err
 }
 
-// operateOnce is operate without retries and without messages.
-func (m *Manager) operateOnce(
-	ctx context.Context, kind OpKind, c *Channel, f func(context.Context) error,
-) error {
-	op := Op{ID: m.lastOp.Add(1), Kind: kind, Channel: c.name, Began: time.Now(), Attempts: 1}
-	op.Err = f(ctx)
-	m.ended(c, &op)
-	return op.Err
-}
-
 // ended completes and reports an operation.
 func (m *Manager) ended(c *Channel, op *Op) {
 	op.Took = time.Since(op.Began)

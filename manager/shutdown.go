@@ -51,7 +51,8 @@ var ErrNotEnded = errors.New("what depends on it has not ended")
 // announces the end to all (channel.Channel.Plan), drains, and closes and unlinks. A thing
 // ends when all that depend on it have ended; those that do not depend on each other end in
 // parallel, and each gets an equal share of the time that is left for the things that must
-// end one after another. What fails keeps back only what it depends on.
+// end one after another. What fails keeps back only what it depends on. A channel with
+// messages left and no receiver is tried again by Options.Retry: one may be about to come.
 //
 // It may be called by several processes, and again: if one dies half-way, the next call
 // of any process completes it. The report is valid also with an error, which joins
