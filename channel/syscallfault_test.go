@@ -328,6 +328,12 @@ func TestWhatAKernelMayLackIsRefusedOrReplaced(t *testing.T) {
 		{"inotify_init1", unix.ENOSYS, ""},
 		{"inotify_add_watch", unix.ENOSPC, ""},
 		{"epoll_ctl", unix.ENOSPC, ""},
+		{"fallocate", unix.EINTR, ""},
+		{"fcntl_lock", unix.EINTR, ""},
+		{"fcntl_asklock", unix.EINTR, ""},
+		{"futex_wait", unix.EINTR, ""},
+		{"futex_wait", unix.EAGAIN, ""},
+		{"futex_waitv", unix.EINTR, ""},
 		{"futex_waitv", unix.ENOSYS, ""},
 		{"futex_waitv", unix.EPERM, ""},
 	} {
