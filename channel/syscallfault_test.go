@@ -209,10 +209,14 @@ func runTraced(
 		out.answer = lines.Text()
 		during(out.answer)
 	}
-	require.NoError(t, <-ended)
+	err = <-ended
 	for _, f := range []*os.File{in, stdin, stdout, stderr} {
 		require.NoError(t, f.Close())
 	}
+	if errors.Is(err, errUntraceable) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
 	text, err := os.ReadFile(stderr.Name())
 	require.NoError(t, err)
 	out.stderr = string(text)

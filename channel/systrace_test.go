@@ -4,6 +4,7 @@ package channel_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -71,6 +72,9 @@ const (
 	markEnd   = "/shmring-end"
 )
 
+// errUntraceable says that this system does not let us trace a child.
+var errUntraceable = errors.New("cannot trace a process here")
+
 func mark(path string) { _ = unix.Access(path, unix.F_OK) }
 
 // run starts the test binary as a child with these files and follows it to its end. It has
@@ -83,7 +87,7 @@ func (tr *tracer) run(env, args []string, files []*os.File) (unix.WaitStatus, er
 		Env: env, Files: files, Sys: &unix.SysProcAttr{Ptrace: true},
 	})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: %w", errUntraceable, err)
 	}
 	tr.pid = p.Pid
 	if err := p.Release(); err != nil {
@@ -98,7 +102,9 @@ func (tr *tracer) run(env, args []string, files []*os.File) (unix.WaitStatus, er
 	}
 	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_EXITKILL
 	if err := unix.PtraceSetOptions(tr.pid, options); err != nil {
-		return 0, err
+		tr.kill()
+		_, _ = unix.Wait4(tr.pid, &ws, unix.WALL, nil)
+		return 0, fmt.Errorf("%w: %w", errUntraceable, err)
 	}
 	return tr.follow()
 }
