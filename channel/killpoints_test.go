@@ -78,9 +78,9 @@ func killShared(t testing.TB, all []*killer, jobs func() (killJob, bool)) {
 	require.NoError(t, failed)
 }
 
-// faults lists all trials of a row with one more fault: kills at the first hits of every
+// killFaults lists all trials of a row with one more fault: kills at the first hits of every
 // point that it passes, panics and stops at the first.
-func faults(t testing.TB, w *killer, r killRow) []killJob {
+func killFaults(t testing.TB, w *killer, r killRow) []killJob {
 	t.Helper()
 	points, err := w.run(t.Context(), r, killStep{role: r.role})
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func killAll(t *testing.T, roles ...string) {
 	rows := 0
 	for _, r := range matrix {
 		if slices.Contains(roles, r.role) {
-			jobs = append(jobs, faults(t, all[0], r)...)
+			jobs = append(jobs, killFaults(t, all[0], r)...)
 			rows++
 		}
 	}

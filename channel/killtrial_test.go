@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ type killer struct {
 	record string // file for the points that were passed
 	stderr *os.File
 	counts tallies
+	killed atomic.Int64 // counts.kills, for others
 }
 
 // tallies are what a campaign adds up.
@@ -372,6 +374,7 @@ func (x *killTrial) victim(s killStep, number int) (dead bool, err error) {
 	switch {
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		x.counts.kills++
+		x.killed.Add(1)
 		x.counts.byRole[s.role]++
 		dead = true
 	case status.Exited() && status.ExitStatus() == 2 && strings.Contains(s.rule, ":panic"):
