@@ -126,6 +126,9 @@ type world struct {
 	actors []*actor
 	now    *actor // who is running
 	kills  int    // how many may still be killed
+	bound  bool   // only so many times is one that could go on put off for another
+	puts   int    // how often that is left
+	last   int    // who took the last step, if bound; -1 nobody
 	again  bool   // the steps were taken before: what they read is known
 	err    error
 	trace  []step
@@ -135,6 +138,9 @@ type world struct {
 type step struct {
 	actor, from, to string
 }
+
+// killed is where the trace says that the killed went.
+const killed = "killed"
 
 func (s step) String() string { return s.actor + ": " + s.from + " > " + s.to }
 
@@ -183,6 +189,9 @@ func (w *world) shared(a *actor, what int) uint64 {
 func (w *world) state() uint64 {
 	h := mix(w.shared(nil, readsAll), w.v.Control.Totals.Holes.Load())
 	h = mix(h, uint64(w.kills))
+	if w.bound {
+		h = mix(h, uint64(w.puts)<<8|uint64(w.last+1))
+	}
 	for _, a := range w.actors {
 		flags := uint64(0)
 		for i, f := range []bool{
@@ -268,11 +277,12 @@ func (w *world) begin() (end func()) {
 // moves returns the decisions that are possible now. Whoever sleeps before a hole wakes
 // of itself when nobody else can take a step: in time that is always so.
 func (w *world) moves() (out []move, steps bool) {
+	stay := w.bound && w.puts == 0 && w.goesOn()
 	for i, a := range w.actors {
 		if a.over || a.dead || !a.started && a.after != nil && !a.after() {
 			continue
 		}
-		if a.awake() {
+		if a.awake() && (!stay || i == w.last) {
 			out = append(out, move{actor: i})
 			steps = true
 		}
@@ -288,11 +298,20 @@ func (w *world) moves() (out []move, steps bool) {
 	return out, steps
 }
 
+// goesOn reports whether whoever took the last step could take the next one.
+func (w *world) goesOn() bool {
+	if w.last < 0 {
+		return false
+	}
+	a := w.actors[w.last]
+	return !a.over && !a.dead && a.awake()
+}
+
 // do carries a decision out.
 func (w *world) do(m move) {
 	a := w.actors[m.actor]
 	if m.kill {
-		w.trace = append(w.trace, step{a.name, a.at, "killed"})
+		w.trace = append(w.trace, step{a.name, a.at, killed})
 		a.dead = true
 		w.kills--
 		a.stop()
@@ -300,6 +319,12 @@ func (w *world) do(m move) {
 		w.v.Control.Data.Seq.Add(1)
 		w.v.Control.Space.Seq.Add(1)
 		return
+	}
+	if w.bound {
+		if m.actor != w.last && w.goesOn() {
+			w.puts--
+		}
+		w.last = m.actor
 	}
 	if !w.again {
 		a.last = w.shared(a, a.reads)
@@ -325,6 +350,9 @@ type explorer struct {
 	seen  map[uint64]struct{}
 	runs  int
 	ends  int // runs that came to an end of their own
+	steps int // of all runs
+	kills int // of all runs
+	whole bool
 }
 
 // all explores every schedule and returns what went wrong first.
@@ -338,7 +366,8 @@ func (e *explorer) all() error {
 		for len(path) > 0 && path[len(path)-1].taken+1 == len(path[len(path)-1].moves) {
 			path = path[:len(path)-1]
 		}
-		if len(path) == 0 || e.most != 0 && e.runs >= e.most {
+		e.whole = len(path) == 0
+		if e.whole || e.most != 0 && e.runs >= e.most {
 			return nil
 		}
 		path[len(path)-1].taken++
@@ -376,6 +405,12 @@ func (e *explorer) run(path *[]node) error {
 			a.read = n.read
 		} else {
 			n.read = a.read
+		}
+	}
+	e.steps += len(w.trace)
+	for _, s := range w.trace {
+		if s.to == killed {
+			e.kills++
 		}
 	}
 	return w.result()

@@ -9,9 +9,11 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"shmring/internal/evidence"
 	"shmring/internal/layout"
 	"shmring/internal/race"
 	"shmring/internal/shmtest"
@@ -181,6 +183,16 @@ var stages = map[string]stage{
 		params: params(4, 16, 0), plans: [][]plan{two}, kills: 1, takeover: true, hold: 1,
 		lateSeal: true,
 	},
+	"a scrub beside senders who may die": {
+		params: params(2, 16, 0), plans: [][]plan{two}, kills: 1, mortal: true, scrub: true,
+	},
+	"a scrub beside a batch in the arena": {
+		params: params(4, 16, 4096), plans: [][]plan{plans(sendBatch(8, 100, 8))}, kills: 1,
+		mortal: true, scrub: true,
+	},
+	"three senders, put off twice": {
+		params: params(2, 16, 0), plans: [][]plan{one, one, one}, lateSeal: true, puts: 2,
+	},
 	"seal, unseal and seal": {params: params(2, 16, 0), plans: [][]plan{two}, unseal: true},
 }
 
@@ -189,6 +201,28 @@ var stages = map[string]stage{
 var moreStages = map[string]stage{
 	"two senders who may die, seal at any time": {
 		params: params(2, 16, 0), plans: [][]plan{one, one}, kills: 1, mortal: true,
+	},
+	"three senders, put off three times": {
+		params: params(2, 16, 0), plans: [][]plan{one, one, one}, lateSeal: true, puts: 3,
+	},
+	"three senders who may die, put off three times": {
+		params: params(2, 16, 0), plans: [][]plan{one, one, one}, puts: 3, kills: 1, mortal: true,
+	},
+	"three senders, two deaths and a takeover, put off twice": {
+		params: params(2, 16, 0), plans: [][]plan{one, one, one}, puts: 2, kills: 2, mortal: true,
+		takeover: true, lateSeal: true,
+	},
+	"three senders of batches in the arena, put off twice": {
+		params: params(4, 16, 4096), plans: [][]plan{
+			plans(sendBatch(8, 1000)), plans(sendBatch(1000, 8)), plans(abort(2048)),
+		}, puts: 2, kills: 1, mortal: true, lateSeal: true,
+	},
+	"a takeover of one that holds, put off three times": {
+		params: params(2, 16, 0), plans: [][]plan{two, one}, kills: 1, takeover: true, hold: 1,
+		lateSeal: true, puts: 3,
+	},
+	"a scrub beside two senders who may die": {
+		params: params(2, 16, 0), plans: [][]plan{one, one}, kills: 1, mortal: true, scrub: true,
 	},
 	"two senders, two deaths": {
 		params: params(2, 16, 0), plans: [][]plan{one, one}, kills: 2, mortal: true, lateSeal: true,
@@ -217,10 +251,12 @@ var moreStages = map[string]stage{
 }
 
 func TestEverySchedule(t *testing.T) {
+	started := time.Now()
 	all := maps.Clone(stages)
 	if os.Getenv("SHMRING_EXPLORE") != "" {
 		maps.Copy(all, moreStages)
 	}
+	counts := map[string]int64{"cases": int64(len(all)), "lost": 0, "duplicated": 0, "asleep": 0}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		t.Run(name, func(t *testing.T) {
 			e := &explorer{}
@@ -234,8 +270,22 @@ func TestEverySchedule(t *testing.T) {
 			err := e.all()
 			t.Logf("%d runs, %d states, %d ends", e.runs, len(e.seen), e.ends)
 			require.NoError(t, err)
+			counts["schedules"] += int64(e.runs)
+			counts["states"] += int64(len(e.seen))
+			counts["ends"] += int64(e.ends)
+			counts["steps"] += int64(e.steps)
+			counts["kills"] += int64(e.kills)
+			if e.whole {
+				counts["cases_whole"]++
+			}
 		})
 	}
+	evidence.Write(t, started, evidence.Record{
+		Name: "schedules", Title: "the ring under every schedule and death of small cases",
+		Guarantees: []string{"G1", "G3", "G4", "G5", "G10"}, Counts: counts,
+		Note: "a run is cut where it comes to a state that was seen; cases_whole have no " +
+			"schedule left, the others ended after so many runs",
+	})
 }
 
 const moreRuns = 2_000_000

@@ -28,6 +28,8 @@ type stage struct {
 	takeover bool     // the receiver may die and has a successor
 	unseal   bool     // the seal is taken back once
 	lateSeal bool     // the seal comes when all senders are through
+	puts     int      // so often is one that could go on put off for another; 0: at any time
+	scrub    bool     // the receiver begins after the seal, and by a scrub
 }
 
 // A plan is one call of a sender.
@@ -86,7 +88,9 @@ func newCast(s stage, r *Ring, v *layout.View) *cast {
 	*v.Control = layout.Control{}
 	clear(v.Participants)
 	r.Init(s.slot, s.arena)
-	c := &cast{world: &world{r: r, v: v, kills: s.kills}, stage: s}
+	c := &cast{world: &world{
+		r: r, v: v, kills: s.kills, bound: s.puts > 0, puts: s.puts, last: -1,
+	}, stage: s}
 	for i, p := range s.plans {
 		c.sender(i, layout.PlaceFree+i, p, nil)
 	}
@@ -95,6 +99,9 @@ func newCast(s stage, r *Ring, v *layout.View) *cast {
 		c.sender(len(s.plans), old.place, s.reborn, func() bool { return old.dead })
 	}
 	first := c.receiver("receiver", nil)
+	if s.scrub {
+		first.after = func() bool { return c.sealed }
+	}
 	if s.takeover {
 		first.mortal = true
 		c.receiver("successor", func() bool { return first.dead })
@@ -327,6 +334,13 @@ func (c *cast) runReceiver(x *receiverRole) {
 		return
 	}
 	x.rx = rx
+	if c.scrub {
+		c.point("scrub")
+		if n, err := rx.Scrub(); n != 0 || err != nil {
+			c.fail(fmt.Errorf("scrub of a healthy ring: %d, %w", n, err))
+			return
+		}
+	}
 	for {
 		c.point("next")
 		var it Item
