@@ -63,6 +63,7 @@ func TestChaosKeepsEveryPromise(t *testing.T) {
 			"kills": int64(counts.kills), "stops": int64(counts.stops),
 			"processes": int64(counts.processes), "seeds": int64(seed - first),
 			"reopened": int64(counts.reopened), "rollbacks": int64(counts.rollbacks),
+			"recovered": int64(counts.recovered), "short": int64(v.Short),
 			"lost": int64(v.Lost), "duplicated": int64(v.Duplicated), "torn": int64(v.Torn),
 			"misordered": int64(v.Misordered), "phantom": int64(v.Phantom),
 			"unsealed": int64(v.Unsealed), "hung": 0, "leaked": 0,

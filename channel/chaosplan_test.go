@@ -108,7 +108,7 @@ func chaosWorkOf(rng *rand.Rand, p chaosPlan) chaosWork {
 		Sizes:    []int{16, 64, 64, 300, 300},
 		Batch:    pickOne(rng, 1, 4, 32),
 		Hold:     1 + rng.IntN(max(1, p.Options.Slots/2)),
-		Receiver: pickOne(rng, "recv", "batch", "append", "messages", "mixed", "mixed"),
+		Receiver: pickOne(rng, "recv", "batch", "append", "append", "messages", "mixed", "mixed"),
 		Slices:   rng.IntN(8) == 0,
 		Blind:    rng.IntN(8) == 0,
 		Spin:     pickOne(rng, 0, 0, -1, 50*time.Microsecond),
