@@ -71,10 +71,7 @@ var workers = map[string]func(context.Context, *channel.Channel) error{
 		if err != nil {
 			return err
 		}
-		_, err = channel.Wait(ctx, rx)
-		if err == nil {
-			_, err = rx.Recv(ctx)
-		}
+		_, err = rx.Recv(ctx)
 		return err
 	},
 	"watcher": func(ctx context.Context, ch *channel.Channel) error {
@@ -176,6 +173,15 @@ var damages = map[string]func(f *os.File, size, page int64) error{
 	},
 }
 
+// bearable skips what the race detector cannot bear. It makes atomic operations in C, where a
+// fault is the end; it looks whether the memory is there, but a moment before.
+func bearable(t *testing.T, damage string) {
+	t.Helper()
+	if race.Enabled && damage != "punch" {
+		t.Skip("memory may go away inside of the race detector")
+	}
+}
+
 // TestWhoeverIsAtWorkSurvivesDamageOfEveryPage cuts, punches and zeroes a file at each of
 // its pages while several processes work with it: nobody dies, hangs, or gets a message
 // that nobody sent.
@@ -188,10 +194,7 @@ func TestWhoeverIsAtWorkSurvivesDamageOfEveryPage(t *testing.T) {
 	counts := map[string]int64{"died": 0, "phantoms": 0, "hung": 0}
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
-			if race.Enabled && name != "punch" {
-				t.Skip("the race detector makes atomic operations in C, where a fault is the end; " +
-					"it looks whether the memory is there, but a moment before")
-			}
+			bearable(t, name)
 			for page := int64(0); page < total; page += int64(step) {
 				counts[name]++
 				damageAtWork(t, fmt.Sprintf("%s page %d", name, page), page%2 == 1,
@@ -305,6 +308,35 @@ func damageAtWork(
 		require.NoError(t, os.Remove(path)) // else it went with a shutdown
 	}
 	return answers
+}
+
+// TestParkedReceiverLearnsOfDamageByItself damages the control words under a process that
+// sleeps, and tells it nothing.
+func TestParkedReceiverLearnsOfDamageByItself(t *testing.T) {
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			bearable(t, name)
+			ctx := begin(t)
+			ch, err := channel.Create(ctx, "q", damageOptions)
+			require.NoError(t, err)
+			f, err := os.OpenFile(ch.Path(), os.O_RDWR, 0)
+			require.NoError(t, err)
+			info, err := f.Stat()
+			require.NoError(t, err)
+			c := shmtest.Start(t, "damaged", "waiter", "guarded")
+			c.Expect("ready")
+			awaitWaiting(t, ch, "data")
+			require.NoError(t, damage(f, info.Size(), 1)) // that of the control words
+			line, ok := c.Hear()
+			require.True(t, ok, c)
+			require.Regexp(t, "^ended by .*(memory is gone|corrupt segment)", line)
+			c.Say("stop")
+			require.NoError(t, c.Wait())
+			require.NoError(t, f.Close())
+			_ = ch.Close() // that its memory is gone is what was done
+			require.NoError(t, os.Remove(ch.Path()))
+		})
+	}
 }
 
 // TestNobodySleepsOverZeroes has a file that was truncated and grown again while nothing had
