@@ -60,3 +60,19 @@ func TestABitThatIsSetAfterThePublicationIsSeen(t *testing.T) {
 	rx.Publish()
 	require.EqualValues(t, 1, space.Seq.Load())
 }
+
+// A sender reserves between the sealer's look at tail and its change of it.
+func TestASealTakesNothingFromASenderBesideIt(t *testing.T) {
+	r, _ := newRing(t, params(2, 16, 0))
+	tx, rx := r.NewProducer(2), newConsumer(t, r)
+	fault.SetHook(func(point string) {
+		if point == "ring.seal.load" {
+			require.NoError(t, tx.Send([]byte("x")))
+		}
+	})
+	r.Seal()
+	fault.SetHook(nil)
+	require.Equal(t, []byte("x"), recv(t, rx))
+	var it Item
+	require.Equal(t, ErrEnd, rx.Next(&it))
+}
