@@ -158,7 +158,7 @@ func TestKillAtEveryInstruction(t *testing.T) {
 	chosen := func(c *steppedCall) bool { return passes > 0 || c.some > 0 }
 	stepEach(t, chosen, func(t *testing.T, c *steppedCall, dog *time.Timer) {
 		t.Helper()
-		list := survey(t, c)
+		list := survey(t, c, c.ours && passes == 0)
 		all := list.spots(c.ours)
 		counts[c.name+": instructions"] = int64(len(list))
 		for n := range max(passes, 1) {
@@ -190,7 +190,8 @@ func TestKillAtInstructionsBesideOthersThatSend(t *testing.T) {
 	chosen := func(c *steppedCall) bool { return c.loads }
 	stepEach(t, chosen, func(t *testing.T, c *steppedCall, dog *time.Timer) {
 		t.Helper()
-		p := &pass{call: c, spots: pick(rng, survey(t, c).spots(c.ours), 8), load: true}
+		p := &pass{call: c, load: true}
+		p.spots = pick(rng, survey(t, c, c.ours).spots(c.ours), 8)
 		p.through(t, dog)
 	})
 }
@@ -204,7 +205,7 @@ func TestStopAtInstructionsRobsNobody(t *testing.T) {
 	chosen := func(c *steppedCall) bool { return c.beside != nil }
 	stepEach(t, chosen, func(t *testing.T, c *steppedCall, dog *time.Timer) {
 		t.Helper()
-		all := survey(t, c).spots(c.ours)
+		all := survey(t, c, false).spots(c.ours)
 		for range max(passes, 1) {
 			p := &pass{call: c, spots: all, stall: true}
 			if passes == 0 {

@@ -27,29 +27,58 @@ type spot struct {
 // String names the instruction of a spot.
 func (s spot) String() string { return fmt.Sprintf("%d, before %s", s.index, where(s.address)) }
 
-// survey makes the call once, one instruction after the other.
-func survey(t *testing.T, c *steppedCall) trace {
+// survey makes the call once, one instruction after the other. A quick one does not go into
+// functions of others that are long.
+func survey(t *testing.T, c *steppedCall, quick bool) trace {
 	t.Helper()
 	s := newScene(c, "survey")
+	s.t = t
 	c.prepare(t, s)
 	x := &chunk{scenes: []*scene{s}, child: shmtest.Start(t, "stepped", c.name, s.name)}
 	x.seize(t)
 	x.begin(t, 0)
+	th := x.threads[0]
 	var list trace
-	for end := false; !end; {
-		var err error
-		_, end, err = x.threads[0].Step(1)
+	for {
+		_, end, err := th.Step(1)
 		require.NoError(t, err, "%v", x.child)
-		pc, err := x.threads[0].PC()
+		pc, err := th.PC()
 		require.NoError(t, err)
-		if !end {
-			list = append(list, pc)
+		if !end && quick && isLong(pc) {
+			end, err = th.Leave()
+			require.NoError(t, err, "%v", x.child)
+			pc, err = th.PC()
+			require.NoError(t, err)
 		}
+		if end {
+			break
+		}
+		list = append(list, pc)
 	}
 	s.ended = true
 	x.kill(t)
 	c.check(s)
 	return list
+}
+
+// isLong reports whether an instruction is the first of a function that takes long and
+// neither touches the segment nor calls anything of ours.
+func isLong(pc uint64) bool {
+	f := runtime.FuncForPC(uintptr(pc))
+	if f == nil || uint64(f.Entry()) != pc {
+		return false
+	}
+	for _, prefix := range []string{
+		"encoding/", "fmt.", "path/", "reflect.", "strconv.", "strings.", "time.",
+		"runtime.concat", "runtime.conv", "runtime.entersyscall", "runtime.exitsyscall",
+		"runtime.getitab", "runtime.growslice", "runtime.makeslice", "runtime.mallocgc",
+		"runtime.newobject", "runtime.typeAssert",
+	} {
+		if strings.HasPrefix(f.Name(), prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // spots returns the moments of a call: all, or those in code that may touch the segment.

@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -25,6 +26,7 @@ func (e *EndError) Error() string {
 
 // Offsets in the kernel's struct user.
 const (
+	rspOffset = 19 * 8    // the stack pointer
 	ripOffset = 16 * 8    // the instruction pointer
 	dr0Offset = 848       // the first debug register: an address
 	dr7Offset = 848 + 7*8 // which debug registers count, and for what
@@ -99,6 +101,20 @@ func (t *Thread) RunTo(address uint64, n int) (end bool, err error) {
 		}
 	}
 	return false, t.watch(0, 0)
+}
+
+// Leave lets a thread that is stopped before the first instruction of a function run until
+// that returns.
+func (t *Thread) Leave() (end bool, err error) {
+	sp, err := peekUser(t.tid, rspOffset)
+	if err != nil {
+		return false, fmt.Errorf("look at thread %d: %w", t.tid, err)
+	}
+	var word [8]byte
+	if _, err := unix.PtracePeekData(t.tid, uintptr(sp), word[:]); err != nil {
+		return false, fmt.Errorf("look at the stack of thread %d: %w", t.tid, err)
+	}
+	return t.RunTo(binary.NativeEndian.Uint64(word[:]), 1)
 }
 
 // watch sets the debug registers of the thread, which has its own.
@@ -190,7 +206,7 @@ func (t *Thread) resume(request int) error {
 	}
 }
 
-// glances is how often wait looks before it sleeps: an instruction is over at once.
+// glances is how often wait looks before it sleeps: a step is over at once.
 const glances = 10
 
 // wait waits until the thread stops. That it ended is an error.
