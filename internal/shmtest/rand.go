@@ -40,13 +40,25 @@ func Yield() {
 
 // Running reports whether the child is still there: it asks without waiting.
 func (c *Child) Running() bool {
+	s := c.state()
+	return s != 0 && s != 'Z'
+}
+
+// Stopped reports whether a signal has stopped the child by now.
+func (c *Child) Stopped() bool { return c.state() == 'T' }
+
+// state returns the letter of ps for the child's state, 0 for none.
+func (c *Child) state() byte {
 	if c.waited {
-		return false
+		return 0
 	}
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(c.PID()) + "/stat")
 	if err != nil {
-		return false
+		return 0
 	}
 	end := bytes.LastIndexByte(stat, ')')
-	return end > 0 && !bytes.HasPrefix(stat[end:], []byte(") Z"))
+	if end < 0 || len(stat) < end+3 {
+		return 0
+	}
+	return stat[end+2]
 }
