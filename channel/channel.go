@@ -209,6 +209,9 @@ func (ch *Channel) Path() string { return ch.seg.Path() }
 // same name has another one.
 func (ch *Channel) Instance() [16]byte { return ch.seg.Instance() }
 
+// Size returns how many bytes of shared memory the channel has, all of them reserved.
+func (ch *Channel) Size() int { return int(ch.view.TotalSize) }
+
 // MaxMessage returns the largest payload in bytes.
 func (ch *Channel) MaxMessage() int { return ch.view.MaxMessage() }
 

@@ -31,7 +31,7 @@ var exercised = func() callTable {
 var along = []string{
 	"Open", "OpenEvent", "OpenFile", "Channel.Close", "Event.Close", "Event.Name", "Event.Path",
 	"Event.Replaced", "Channel.Sender", "Channel.TrySender", "Channel.Receiver",
-	"Channel.TryReceiver", "Channel.MaxMessage", "Channel.Name", "Channel.Path",
+	"Channel.TryReceiver", "Channel.MaxMessage", "Channel.Size", "Channel.Name", "Channel.Path",
 	"Channel.Replaced", "Lease.Bytes", "Lease.Commit", "Lease.Abort", "Message.Clone",
 	"Message.Position", "Message.Redelivered", "Message.Release", "Message.Sent",
 	"Reader.Close", "NewPlain", "NewReader", "NewTyped", "NewWriter",

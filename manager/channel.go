@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"sync/atomic"
 
 	"shmring/channel"
@@ -19,6 +20,7 @@ type Channel struct {
 	spec   Spec
 	counts opCounts
 	trend  trend
+	rates  rates
 
 	life context.Context // until the channel is detached
 	end  context.CancelCauseFunc
@@ -26,6 +28,11 @@ type Channel struct {
 	raw  atomic.Pointer[channel.Channel]
 	tx   atomic.Pointer[channel.Sender]
 	rx   atomic.Pointer[channel.Receiver]
+
+	outMu   sync.Mutex
+	out     []outgoing    // of SendAsync, behind outMu
+	outBusy int           // being sent, behind outMu
+	outIdle chan struct{} // closed when nothing is on its way; nil then, behind outMu
 }
 
 // Name returns the channel's name.
@@ -233,6 +240,9 @@ func (c *Channel) attached(
 // detach closes the channel, if it is open, and refuses every later use.
 func (c *Channel) detach() error {
 	c.end(errClosed) // whoever opens or waits for a role has the turn, and gives it back
+	if err := c.Flush(context.Background()); err != nil {
+		return err
+	}
 	c.turn <- struct{}{}
 	ch := c.raw.Load()
 	<-c.turn

@@ -240,6 +240,9 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 	if c == nil {
 		c = &Channel{m: e.m, name: name}
 	}
+	if err := c.Flush(ctx); err != nil {
+		return r, err
+	}
 	delivered := uint64(0) // by the attempts before
 	err := e.m.operate(ctx, OpClose, c, func(ctx context.Context) (int, error) {
 		return 0, e.m.with(ctx, name, func(ch *channel.Channel) (err error) {
