@@ -95,8 +95,12 @@ func (m *Manager) Metrics(ctx context.Context, dst *Metrics) (*Metrics, error) {
 			return dst, context.Cause(ctx)
 		}
 	}
-	slices.SortFunc(dst.Channels, func(a, b ChannelMetrics) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(dst.Queues, func(a, b QueueMetrics) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(dst.Channels, func(a, b ChannelMetrics) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+	slices.SortFunc(dst.Queues, func(a, b QueueMetrics) int {
+		return strings.Compare(a.Name, b.Name)
+	})
 	for i := range dst.Channels {
 		dst.Total.add(&dst.Channels[i])
 	}
@@ -154,28 +158,37 @@ func (r *rates) apply(at time.Time, out *ChannelMetrics) {
 }
 
 // add sums up.
-func (t *ChannelMetrics) add(c *ChannelMetrics) {
+func (c *ChannelMetrics) add(more *ChannelMetrics) {
 	for _, sum := range []struct {
 		to   *uint64
 		from uint64
 	}{
-		{&t.Depth, c.Depth}, {&t.Slots, c.Slots},
-		{&t.ArenaUsed, c.ArenaUsed}, {&t.ArenaBytes, c.ArenaBytes},
-		{&t.Sent, c.Sent}, {&t.SentBytes, c.SentBytes},
-		{&t.Received, c.Received}, {&t.ReceivedBytes, c.ReceivedBytes},
-		{&t.Holes, c.Holes}, {&t.Aborted, c.Aborted},
-		{&t.Discarded, c.Discarded}, {&t.Corrupt, c.Corrupt},
-		{&t.Waits, c.Waits}, {&t.Parks, c.Parks}, {&t.Wakes, c.Wakes}, {&t.Mapped, c.Mapped},
+		{&c.Depth, more.Depth},
+		{&c.Slots, more.Slots},
+		{&c.ArenaUsed, more.ArenaUsed},
+		{&c.ArenaBytes, more.ArenaBytes},
+		{&c.Sent, more.Sent},
+		{&c.SentBytes, more.SentBytes},
+		{&c.Received, more.Received},
+		{&c.ReceivedBytes, more.ReceivedBytes},
+		{&c.Holes, more.Holes},
+		{&c.Aborted, more.Aborted},
+		{&c.Discarded, more.Discarded},
+		{&c.Corrupt, more.Corrupt},
+		{&c.Waits, more.Waits},
+		{&c.Parks, more.Parks},
+		{&c.Wakes, more.Wakes},
+		{&c.Mapped, more.Mapped},
 	} {
 		*sum.to += sum.from
 	}
-	t.Deaths += c.Deaths
-	t.Senders += c.Senders
-	t.Receivers += c.Receivers
-	t.SendRate += c.SendRate
-	t.RecvRate += c.RecvRate
-	for kind := range c.Ops {
-		to, from := &t.Ops[kind], &c.Ops[kind]
+	c.Deaths += more.Deaths
+	c.Senders += more.Senders
+	c.Receivers += more.Receivers
+	c.SendRate += more.SendRate
+	c.RecvRate += more.RecvRate
+	for kind := range more.Ops {
+		to, from := &c.Ops[kind], &more.Ops[kind]
 		to.Ops += from.Ops
 		to.Errors += from.Errors
 		to.Retries += from.Retries

@@ -202,14 +202,14 @@ func TestResourcesEndInOrderAndAFailureKeepsBackOnlyWhatItDependsOn(t *testing.T
 func TestShutdownIsAnnouncedToOtherProcessesAndLeavesWhatIsNotDrained(t *testing.T) {
 	ctx := t.Context()
 	dir := channeltest.Dir(t)
-	m := newManager(t, manager.Options{Dir: dir})
+	m := newManager(t, manager.Options{Dir: dir, Retry: func() manager.Backoff {
+		return &manager.Exponential{Attempts: 2}
+	}})
 	chain(t, m, "in", "out")
 	in, err := m.Channel("in")
 	require.NoError(t, err)
 	require.NoError(t, in.Send(ctx, []byte("unread")))
-	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-	defer cancel()
-	report, err := m.Shutdown(short, manager.ShutdownOptions{Reason: "deploy"})
+	report, err := m.Shutdown(ctx, manager.ShutdownOptions{Reason: "deploy"})
 	require.ErrorIs(t, err, channel.ErrPeerDead, "nobody receives")
 	require.ErrorIs(t, err, manager.ErrNotEnded)
 	assert.Equal(t, uint64(1), report.Left)
@@ -228,7 +228,7 @@ func TestShutdownIsAnnouncedToOtherProcessesAndLeavesWhatIsNotDrained(t *testing
 	other := newManager(t, manager.Options{Dir: dir})
 	_, err = other.Open(ctx, "out", channel.OpenOptions{})
 	require.NoError(t, err)
-	short, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	report, err = other.Shutdown(short, manager.ShutdownOptions{
 		AtDeadline: channel.Force,
