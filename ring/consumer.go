@@ -57,7 +57,8 @@ type Consumer struct {
 	aborted    slotPos // end of the last aborted slot that was passed
 	skipped    slotPos // slot that Skip aborted last
 
-	gone discarded
+	gone   discarded
+	wasted uint64 // bytes of damaged messages that a scrub has read
 
 	tailWord *atomic.Uint64
 	headWord *atomic.Uint64

@@ -117,11 +117,17 @@ func (c *Consumer) sound(s cell, w uint64) bool {
 		if err != nil {
 			return false
 		}
+		// Runs that are honest do not overlap. Those of a hostile peer may, all of them: then
+		// no more than twice the arena is read.
+		if c.checksumOff != 0 && c.wasted > c.units*layout.ArenaUnit {
+			return false
+		}
 		it.Bytes = c.arenaBytes(uint64(start)&(c.units-1), int(commit.Length()))
 		if c.unstamp(s, &it) == nil {
 			c.arenaNext = end
 			return true
 		}
+		c.wasted += uint64(commit.Length())
 		return false
 	case layout.SlotNone:
 	}
