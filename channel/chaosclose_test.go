@@ -27,6 +27,7 @@ func init() { children["close-racer"] = childCloseRacer }
 // until it is refused.
 type racer struct {
 	conn   *shmtest.Conn
+	hear   func() string
 	stream int
 	ch     *channel.Channel
 	tx     *channel.Sender
@@ -39,12 +40,12 @@ type racer struct {
 
 func childCloseRacer(c *shmtest.Conn, _ []string) error {
 	channel.NoSlices()
-	r := &racer{conn: c}
+	r := &racer{conn: c, hear: hearing(c)}
 	for {
 		var name, how string
 		var seed uint64
 		var sealAt int
-		line := c.Hear()
+		line := r.hear()
 		if line == "end" {
 			return nil
 		}
@@ -72,7 +73,7 @@ func (r *racer) round(name, how string, seed uint64, sealAt int) error {
 	r.rng = rand.New(rand.NewPCG(seed, uint64(r.stream)))
 	r.seq, r.first, r.acked, r.tried = 0, -1, nil, make(chan error, 1)
 	r.conn.Say("ready")
-	r.conn.Hear()
+	r.hear()
 	ending := false
 	for over := false; !over; {
 		if sealAt >= 0 && r.seq >= sealAt && !ending {

@@ -18,6 +18,18 @@ import (
 	"shmring/internal/shmtest"
 )
 
+// hearing returns what hears the next line of the parent. A process that is busy with a
+// round hears also that its parent is gone, and goes too.
+func hearing(c *shmtest.Conn) func() string {
+	lines := make(chan string)
+	go func() {
+		for {
+			lines <- c.Hear()
+		}
+	}()
+	return func() string { return <-lines }
+}
+
 // raceSet is the set of processes that race.
 type raceSet struct {
 	t      testing.TB

@@ -31,8 +31,9 @@ func init() {
 func childRollbackRacer(c *shmtest.Conn, _ []string) error {
 	channel.NoSlices()
 	ctx := context.Background()
+	hear := hearing(c)
 	for {
-		line := c.Hear()
+		line := hear()
 		if line == "end" {
 			return nil
 		}
@@ -47,7 +48,7 @@ func childRollbackRacer(c *shmtest.Conn, _ []string) error {
 		}
 		rng := rand.New(rand.NewPCG(seed, 3))
 		c.Say("ready")
-		c.Hear()
+		hear()
 		back := 0
 		for over := false; !over; {
 			within := time.Duration(rng.IntN(100)) * time.Microsecond
@@ -75,9 +76,9 @@ func childRollbackRacer(c *shmtest.Conn, _ []string) error {
 func childRollbackSender(c *shmtest.Conn, _ []string) error {
 	channel.NoSlices()
 	ctx := context.Background()
-	r := &racer{conn: c}
+	r := &racer{conn: c, hear: hearing(c)}
 	for {
-		line := c.Hear()
+		line := r.hear()
 		if line == "end" {
 			return nil
 		}
@@ -96,7 +97,7 @@ func childRollbackSender(c *shmtest.Conn, _ []string) error {
 		r.rng = rand.New(rand.NewPCG(seed, uint64(r.stream)))
 		r.seq, r.first, r.acked = 0, -1, nil
 		c.Say("ready")
-		c.Hear()
+		r.hear()
 		for over := false; !over; {
 			if r.rng.IntN(16) == 0 { // the receiver has to see an empty ring now and then
 				time.Sleep(time.Duration(r.rng.IntN(300)) * time.Microsecond)
