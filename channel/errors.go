@@ -155,7 +155,7 @@ func (ch *Channel) fail(op string, err error) error {
 	if _, done := errors.AsType[*OpError](err); done {
 		return err
 	}
-	return &OpError{Op: op, Name: ch.name, State: ch.lastState(), Err: err}
+	return &OpError{Op: op, Name: ch.name, State: ch.lastState(), Err: shm.Fault(err)}
 }
 
 // openError wraps an error from before there is a Channel.

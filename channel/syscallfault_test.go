@@ -337,6 +337,8 @@ func TestWhatAKernelMayLackIsRefusedOrReplaced(t *testing.T) {
 		{"fcntl_asklock", unix.EINTR, ""},
 		{"futex_wait", unix.EINTR, ""},
 		{"futex_wait", unix.EAGAIN, ""},
+		{"futex_wait", unix.EFAULT, channel.ErrFault.Error()},
+		{"futex_waitv", unix.EFAULT, channel.ErrFault.Error()},
 		{"futex_waitv", unix.EINTR, ""},
 		{"futex_waitv", unix.ENOSYS, ""},
 		{"futex_waitv", unix.EPERM, ""},

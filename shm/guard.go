@@ -1,8 +1,10 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"syscall"
 )
 
 // Guard runs fn and turns a fault inside this segment's mapping into ErrFault: the
@@ -31,4 +33,13 @@ func (s *Segment) faultError(r any) error {
 	}
 	return fmt.Errorf("%w at byte %d of %d: the file was truncated or punched; "+
 		"close the channel and create it anew", ErrFault, off, len(s.mem))
+}
+
+// Fault returns err, which is ErrFault too if the kernel was given an address of memory
+// that is gone: it answers EFAULT where a program's own access is a fault.
+func Fault(err error) error {
+	if errors.Is(err, syscall.EFAULT) && !errors.Is(err, ErrFault) {
+		return fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	return err
 }
