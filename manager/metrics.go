@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shmring/channel"
+	"shmring/shm"
 	"shmring/state"
 )
 
@@ -104,7 +105,7 @@ func (m *Manager) Metrics(ctx context.Context, dst *Metrics) (*Metrics, error) {
 	for i := range dst.Channels {
 		dst.Total.add(&dst.Channels[i])
 	}
-	dst.CPU = processTime()
+	dst.CPU = shm.CPUTime()
 	return dst, nil
 }
 

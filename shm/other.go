@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"shmring/internal/layout"
 )
@@ -35,6 +36,9 @@ func AwaitName(context.Context, string, string) error { return layout.Supported(
 
 // List fails with errors.ErrUnsupported.
 func List(string) ([]Entry, error) { return nil, layout.Supported() }
+
+// CPUTime returns zero.
+func CPUTime() time.Duration { return 0 }
 
 // Space fails with errors.ErrUnsupported.
 func Space(string) (free, total uint64, err error) { return 0, 0, layout.Supported() }
