@@ -77,7 +77,8 @@ var typedErrors = []error{
 	channel.ErrClosed, channel.ErrDraining, channel.ErrState, channel.ErrFull, channel.ErrEmpty,
 	channel.ErrTooBig, channel.ErrPeerDead, channel.ErrBusy, channel.ErrCorrupt, channel.ErrFault,
 	channel.ErrLayout, channel.ErrOrphaned, channel.ErrStale, channel.ErrNoSpace,
-	context.DeadlineExceeded, context.Canceled, fs.ErrExist, fs.ErrNotExist,
+	channel.ErrNoHolder, context.DeadlineExceeded, context.Canceled, fs.ErrExist,
+	fs.ErrNotExist, fs.ErrInvalid,
 }
 
 // typed returns why err is none that a caller may test for; nil if it is one.

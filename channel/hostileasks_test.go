@@ -100,6 +100,17 @@ var controllerCalls = callTable{
 		_, err := p.ch.Recover(ctx)
 		return err
 	},
+	"Channel.Evict": func(p *party, ctx context.Context) error {
+		pid := os.Getpid() // the rows may name anybody; these two may not be killed
+		if p.below(2) == 0 {
+			pid = 1 << 30
+		}
+		r, err := p.ch.Evict(ctx, pid)
+		if r.Killed != 0 {
+			p.h.fail("pid %d was killed", r.Killed)
+		}
+		return err
+	},
 	"Channel.Shutdown": func(p *party, ctx context.Context) error {
 		if p.below(8) != 0 {
 			return nil
