@@ -173,6 +173,9 @@ func (x *killTrial) useAndEnd() error {
 	ch := x.ch
 	if s := ch.State(); s == state.Error || s == state.Recovering {
 		if err := mend(x.ctx, ch); err != nil {
+			if x.final(err) {
+				return x.giveUp()
+			}
 			return fmt.Errorf("recover: %w", err)
 		}
 	}
@@ -189,16 +192,9 @@ func (x *killTrial) useAndEnd() error {
 			return fmt.Errorf("send again: %w", err)
 		}
 	}
-	err := ch.Seal("end")
-	for errors.Is(err, channel.ErrCorrupt) { // the damage was found only now
-		if err = mend(x.ctx, ch); err == nil {
-			err = ch.Seal("end")
-		}
-	}
-	if err != nil && !errors.Is(err, channel.ErrState) {
+	if err := x.drain(); err != nil {
 		return err
 	}
-	<-x.got.done
 	if _, err := ch.Shutdown(x.ctx, channel.ShutdownOptions{}); err != nil {
 		return err
 	}
@@ -206,6 +202,44 @@ func (x *killTrial) useAndEnd() error {
 		return fmt.Errorf("state %v after a shutdown", s)
 	}
 	return nil
+}
+
+// drain seals the channel and waits until our receiver got its end. Damage may be found at
+// any time until then.
+func (x *killTrial) drain() error {
+	for {
+		err := x.ch.Seal("end")
+		if x.ch.State() == state.Error {
+			err = mend(x.ctx, x.ch)
+		}
+		switch {
+		case x.final(err):
+			if err := x.giveUp(); err != nil {
+				return err
+			}
+		case err != nil && !errors.Is(err, channel.ErrState) && !errors.Is(err, channel.ErrCorrupt):
+			return err
+		}
+		select {
+		case <-x.got.done:
+			return nil
+		default:
+			shmtest.Yield()
+		}
+	}
+}
+
+// final reports whether err says that a damaged channel was being closed when the damage
+// was found: nothing but a forced end is left then.
+func (x *killTrial) final(err error) bool {
+	return errors.Is(err, channel.ErrState) && x.over && x.setting >= poisoned
+}
+
+// giveUp ends a channel by force.
+func (x *killTrial) giveUp() error {
+	x.forced = true
+	_, err := x.ch.Shutdown(x.ctx, channel.ShutdownOptions{AtDeadline: channel.Force})
+	return err
 }
 
 // probe sends all sizes: there is room again, whatever the dead had reserved.
