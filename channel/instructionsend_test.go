@@ -141,7 +141,11 @@ func checkSender(s *scene) {
 	holes := s.skipped()
 	require.Equal(s.t, holes, s.ch.Stats().Holes, "each hole is counted once: %v", s)
 	if holes > 0 {
-		require.Len(s.t, c.under, len(rest)+int(holes), "%v", s)
+		reserved := len(rest) + int(holes)
+		require.LessOrEqual(s.t, reserved, len(c.under), "%v", s)
+		if !s.load { // with little room a batch is reserved in parts
+			require.Len(s.t, c.under, reserved, "%v", s)
+		}
 		require.False(s.t, s.ended, "%v", s)
 	}
 	s.finish()
