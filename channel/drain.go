@@ -164,6 +164,7 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 // to do it. It reports whether it got to the end.
 func (ch *Channel) passAborted() bool {
 	err := ch.asReceiver(func(cons *ring.Consumer) error {
+		defer cons.Flush() // and what it counted
 		var it ring.Item
 		for range ch.view.SlotCount + 1 { // the ring is sealed: more slots there cannot be
 			err := cons.Next(&it)
