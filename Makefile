@@ -5,7 +5,7 @@ T       ?= 10s
 N       ?= 1000
 RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/...
 
-.PHONY: help test race fuzz fault bench lint model demo check vet fmt staticcheck tools clean
+.PHONY: help test race fuzz fault bench lint model mutants demo check vet fmt staticcheck tools clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,9 @@ bench: ## benchmarks between processes
 
 model: ## check the protocol's models (needs spin and gcc)
 	docs/model/run.sh
+
+mutants: ## break one rule after another: the tests must notice each
+	$(GO) run ./internal/mutants -write
 
 demo: ## the main job: processes exchange every file of the Go source tree
 	$(GO) run ./cmd/shmctl demo

@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"shmring/internal/shmtest"
 )
 
 // The positions of others have wrapped around the head that a sender remembers: the ring
@@ -70,50 +68,6 @@ func TestArenaOfAbortsThatComeOneAfterAnotherIsFreed(t *testing.T) {
 	require.True(t, rx.Release(late.Pos))
 	rx.Publish()
 	require.Zero(t, r.ArenaUsed(), "one small message is in the ring")
-}
-
-// Somebody changes the length of a message again and again while it is received: what is
-// handed out has the length that was checked.
-func TestLengthThatWasCheckedIsTheOneThatIsUsed(t *testing.T) {
-	for name, size := range map[string]int{"slot": 8, "arena": 1000} {
-		t.Run(name, func(t *testing.T) {
-			r, _ := newRing(t, params(2, 64, 4096))
-			tx, rx := r.NewProducer(2), newConsumer(t, r)
-			sendN(t, tx, 1, size)
-			word := rx.cell(0).commit()
-			sound := word.Load()
-			stop, done := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(done)
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						word.Store(sound + 1<<20)
-						word.Store(sound)
-					}
-				}
-			}()
-			wrong := 0
-			for i := 0; i < 300_000 && wrong == 0; i++ {
-				var it Item
-				if rx.Next(&it) != nil {
-					continue
-				}
-				if len(it.Bytes) != size {
-					wrong = len(it.Bytes)
-				}
-				rx.next, rx.arenaNext, rx.held, rx.found[0] = 0, 0, 0, 0 // once more
-				if i%1000 == 0 {
-					shmtest.Yield()
-				}
-			}
-			close(stop)
-			<-done
-			require.Zero(t, wrong, "length of a message of %d bytes", size)
-		})
-	}
 }
 
 // A word that a peer may change is loaded once, checked, and what was checked is used.
