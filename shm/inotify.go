@@ -23,11 +23,13 @@ import (
 const watchMask = unix.IN_CLOSE_WRITE | unix.IN_ATTRIB | unix.IN_MODIFY
 
 // notifier owns the process's one inotify descriptor. It exists while something is
-// watched; its reader sits in the runtime poller and costs no thread.
+// watched. Its reader has a thread of its own: the runtime's poller is looked at only each
+// 10 ms if the thread that did so last sleeps in a system call, as a waiter of a channel does.
 type notifier struct {
 	mu      sync.Mutex
 	file    *os.File // nil while nothing is watched
 	fd      int      // of file; its Fd method may make it block
+	quit    *os.File // an eventfd: written to end the reader
 	done    chan struct{}
 	watches map[int32]*watch
 }
@@ -77,10 +79,24 @@ func (h *notifier) open() error {
 	if err != nil {
 		return err
 	}
+	quit, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		_ = f.Close() // nothing was heard by it
+		return fmt.Errorf("open an eventfd: %w", err)
+	}
 	h.file, h.fd, h.done = f, fd, make(chan struct{})
+	h.quit = os.NewFile(uintptr(quit), "eventfd")
 	h.watches = make(map[int32]*watch)
-	go h.read(f, h.done)
+	go h.read(reader{f, fd, h.quit, quit}, h.done)
 	return nil
+}
+
+// A reader is what read needs to know of a notifier's descriptors.
+type reader struct {
+	file   *os.File
+	fd     int
+	quit   *os.File
+	quitFD int
 }
 
 func newInotify() (f *os.File, fd int, err error) {
@@ -114,23 +130,30 @@ func (h *notifier) remove(sub *subscription) {
 	}
 }
 
-// closeIfIdle returns what to wait for if it closed the descriptor.
+// closeIfIdle returns what to wait for if it ended the reader, who closes the descriptors.
 func (h *notifier) closeIfIdle() <-chan struct{} {
 	if h.file == nil || len(h.watches) > 0 {
 		return nil
 	}
 	done := h.done
-	_ = h.file.Close() // ends the reader; there is nothing to write back
-	h.file, h.done = nil, nil
+	one := binary.NativeEndian.AppendUint64(nil, 1)
+	if _, err := h.quit.Write(one); err != nil { // cannot be: its count is zero
+		_ = h.file.Close() // the reader meets that at the next event
+	}
+	h.file, h.quit, h.done = nil, nil, nil
 	return done
 }
 
-// read hands out events until the descriptor is closed.
-func (h *notifier) read(f *os.File, done chan<- struct{}) {
+// read hands out events until it is told to end.
+func (h *notifier) read(r reader, done chan<- struct{}) {
 	defer close(done)
+	defer func() {
+		_ = r.file.Close() // neither holds anything to write back
+		_ = r.quit.Close()
+	}()
 	buf := make([]byte, 64*(unix.SizeofInotifyEvent+unix.NAME_MAX+1))
-	for {
-		n, err := f.Read(buf)
+	for r.await() {
+		n, err := r.file.Read(buf)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -138,7 +161,22 @@ func (h *notifier) read(f *os.File, done chan<- struct{}) {
 			return // closed
 		}
 		for ev := range inotifyEvents(buf[:n]) {
-			h.event(f, ev)
+			h.event(r.file, ev)
+		}
+	}
+}
+
+// await waits for something to read; false: the end. A kernel that refuses leaves the wait
+// to the read, which is in the runtime's poller, and to the looks that each sleeper takes.
+func (r *reader) await() bool {
+	fds := []unix.PollFd{
+		{Fd: int32(r.fd), Events: unix.POLLIN},
+		{Fd: int32(r.quitFD), Events: unix.POLLIN},
+	}
+	for {
+		_, err := unix.Poll(fds, -1)
+		if !errors.Is(err, unix.EINTR) {
+			return err != nil || fds[1].Revents == 0
 		}
 	}
 }
