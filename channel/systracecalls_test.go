@@ -49,6 +49,7 @@ var byMemory = map[uint64]string{
 var always = map[uint64]string{
 	unix.SYS_INOTIFY_INIT1: "inotify_init1", sysFutexWaitv: "futex_waitv",
 	unix.SYS_MEMFD_CREATE: "memfd_create", unix.SYS_PIDFD_OPEN: "pidfd_open",
+	unix.SYS_PPOLL: "ppoll", unix.SYS_EVENTFD2: "eventfd2", // the runtime's is older
 }
 
 // theRuntimes are calls that the Go runtime makes for itself.
@@ -57,7 +58,7 @@ var theRuntimes = map[uint64]bool{
 	unix.SYS_SIGALTSTACK: true, unix.SYS_NANOSLEEP: true, unix.SYS_SCHED_YIELD: true,
 	unix.SYS_GETTID: true, unix.SYS_GETPID: true, unix.SYS_TGKILL: true, unix.SYS_CLONE: true,
 	unix.SYS_CLONE3: true, unix.SYS_EXIT: true, unix.SYS_EXIT_GROUP: true,
-	unix.SYS_EPOLL_PWAIT: true, unix.SYS_EPOLL_CREATE1: true, unix.SYS_EVENTFD2: true,
+	unix.SYS_EPOLL_PWAIT: true, unix.SYS_EPOLL_CREATE1: true,
 	unix.SYS_SET_ROBUST_LIST: true, unix.SYS_RSEQ: true, unix.SYS_GETRANDOM: true,
 	unix.SYS_TIMER_CREATE: true, unix.SYS_TIMER_SETTIME: true, unix.SYS_TIMER_DELETE: true,
 	unix.SYS_PRCTL: true, unix.SYS_RESTART_SYSCALL: true, unix.SYS_CLOCK_GETTIME: true,
