@@ -3,9 +3,10 @@ GO      ?= go
 TOOLS   := $(CURDIR)/.tools
 T       ?= 10s
 N       ?= 1000
+SIZE    ?= small
 RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/...
 
-.PHONY: help test race fuzz fault bench lint model mutants demo check vet fmt staticcheck tools clean
+.PHONY: help test race fuzz fault evidence bench lint model mutants demo check vet fmt staticcheck tools clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,6 +23,9 @@ fuzz: ## every fuzz target for T each (T=10s); SHMRING_EVIDENCE=dir writes a rec
 fault: ## kill processes at every fault point, and N times at random (N=1000)
 	$(GO) test -tags fault -timeout 30m ./internal/fault/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/...
 	SHMRING_KILLS=$(N) $(GO) test -run 'Kill' -count=1 -timeout 30m ./channel/
+
+evidence: ## run every engine at SIZE=small (minutes) or release (hours), and publish what they saw
+	$(GO) run ./internal/evidence/campaign -size $(SIZE)
 
 bench: ## benchmarks between processes
 	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 30m ./bench/...
