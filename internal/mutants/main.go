@@ -133,11 +133,12 @@ func (r *result) line() string {
 
 // tell prints all results in order and counts them.
 func tell(w io.Writer, results []result) map[string]int64 {
+	var b strings.Builder
 	counts := map[string]int64{
 		"mutants": 0, "killed": 0, "survived": 0, "errors": 0, "tests": 0, "explained": 0,
 	}
 	for _, r := range results {
-		fmt.Fprint(w, r.line())
+		b.WriteString(r.line())
 		counts["tests"] += int64(len(r.killed))
 		switch {
 		case r.err != nil:
@@ -152,8 +153,9 @@ func tell(w io.Writer, results []result) map[string]int64 {
 		}
 		counts["mutants"]++
 	}
-	fmt.Fprintf(w, "%d mutants, %d killed, %d survived, %d errors\n",
+	fmt.Fprintf(&b, "%d mutants, %d killed, %d survived, %d errors\n",
 		counts["mutants"], counts["killed"], counts["survived"], counts["errors"])
+	_, _ = io.WriteString(w, b.String()) // for people
 	return counts
 }
 
