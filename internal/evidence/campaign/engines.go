@@ -11,7 +11,8 @@ type engine struct {
 // tests returns the command that runs tests of a package for as long as it takes.
 func tests(pkg, tags, run string) []string {
 	return []string{
-		"go", "test", "-tags", tags, "-run", "^(" + run + ")$", "-count=1", "-timeout=12h", "-v", pkg,
+		"go", "test", "-tags", tags, "-run", "^(" + run + ")$", "-count=1", "-timeout=12h", "-v",
+		pkg,
 	}
 }
 
@@ -33,11 +34,13 @@ var engines = []engine{
 		name: "chaos", command: tests("./channel", "", "TestChaosKeepsEveryPromise"),
 		records: []string{"chaos"},
 		sizes: map[string][]string{
-			"small": {"SHMRING_CHAOSMESSAGES=200000"}, "release": {"SHMRING_CHAOSMESSAGES=10000000"},
+			"small":   {"SHMRING_CHAOSMESSAGES=200000"},
+			"release": {"SHMRING_CHAOSMESSAGES=10000000"},
 		},
 	},
 	{
-		name: "histories", command: tests("./channel", "", "TestHistoriesOfProcessesAreLinearizable"),
+		name:    "histories",
+		command: tests("./channel", "", "TestHistoriesOfProcessesAreLinearizable"),
 		records: []string{"histories"},
 		sizes: map[string][]string{
 			"small": {"SHMRING_HISTORIES=50"}, "release": {"SHMRING_HISTORIES=1000"},
@@ -166,8 +169,9 @@ var engines = []engine{
 		records: []string{"mutants"}, sizes: same(),
 	},
 	{
-		name: "fuzz", command: []string{"sh", "-c", "exec go run ./internal/evidence/fuzzreport -time $FUZZTIME"},
+		name:    "fuzz",
+		command: []string{"make", "fuzz"},
 		records: []string{"fuzz"},
-		sizes:   map[string][]string{"small": {"FUZZTIME=5s"}, "release": {"FUZZTIME=160s"}},
+		sizes:   map[string][]string{"small": {"T=5s"}, "release": {"T=160s"}},
 	},
 }

@@ -34,7 +34,8 @@ func publish(root string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.path, err)
 		}
-		if err := os.WriteFile(path, []byte(replaced), 0o644); err != nil { //nolint:gosec // a document
+		err = os.WriteFile(path, []byte(replaced), 0o644) //nolint:gosec // a document
+		if err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,7 @@ func totals(records []evidence.Record) string {
 	row("states of the protocol's models, all explored", of("models").Counts["states"])
 	row("deliberate bugs (mutants), each found by the suite", of("mutants").Counts["killed"])
 	wrong := sum(mustBeZero...)
-	fmt.Fprintf(&b, "| **lost, duplicated, torn, out of order, hung, leaked, panicked** | **%s** |\n",
-		group(wrong))
+	fmt.Fprintf(&b, "| **lost, duplicated, torn, out of order, hung, leaked, panicked** | **%s** |"+
+		"\n", group(wrong))
 	return b.String()
 }
