@@ -92,7 +92,8 @@ func Store(started time.Time, r Record) error {
 		return fmt.Errorf("record %s: %w", r.Name, err)
 	}
 	path := filepath.Join(dir, r.Name+".json")
-	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil { //nolint:gosec // read by all
+	err = os.WriteFile(path, append(text, '\n'), 0o644) //nolint:gosec // read by all
+	if err != nil {
 		return fmt.Errorf("record %s: %w", r.Name, err)
 	}
 	return nil

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"context"
+	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -43,14 +42,14 @@ func TestEngineThatFailsLeavesNoRecord(t *testing.T) {
 		name: "some", command: []string{"sh", "-c", "echo {} > $SHMRING_EVIDENCE/some.json"},
 		records: []string{"some"}, sizes: same(),
 	}
-	require.NoError(t, e.run(context.Background(), root, "small", root))
+	require.NoError(t, e.run(t.Context(), io.Discard, root, "small", root))
 	require.FileExists(t, path)
-	require.Error(t, e.run(context.Background(), root, "huge", root))
+	require.Error(t, e.run(t.Context(), io.Discard, root, "huge", root))
 	e.command[2] = "exit 1"
-	require.Error(t, e.run(context.Background(), root, "small", root))
+	require.Error(t, e.run(t.Context(), io.Discard, root, "small", root))
 	require.NoFileExists(t, path)
 	e.command[2] = "true"
-	require.ErrorContains(t, e.run(context.Background(), root, "small", root), "no record")
+	require.ErrorContains(t, e.run(t.Context(), io.Discard, root, "small", root), "no record")
 }
 
 func TestDocumentsSayWhatTheRecordsSay(t *testing.T) {
@@ -86,7 +85,7 @@ func TestPublishedDocumentsAreThoseOfTheRecords(t *testing.T) {
 	} {
 		text, err := os.ReadFile(filepath.Join(root, path))
 		require.NoError(t, err)
-		assert.True(t, strings.Contains(string(text), beginMark+want+endMark),
+		assert.Contains(t, string(text), beginMark+want+endMark,
 			"%s: run go run ./internal/evidence/campaign -table", path)
 	}
 }
