@@ -52,15 +52,20 @@ func sourcePoints(t *testing.T) map[string]bool {
 // dead ones.
 func TestEveryFaultPointIsPassedByAVictim(t *testing.T) {
 	all := killCrew(t)
+	points := sourcePoints(t)
+	missing := maps.Clone(points)
 	passed := make(map[string]bool)
-	for _, r := range matrix {
-		points, err := all[0].run(t.Context(), r, killStep{role: r.role})
-		require.NoError(t, err)
-		for name := range points {
-			passed[name] = true
+	// Some victims wait for a moment only, and on a busy machine it is over too soon.
+	for round := 0; round < 10 && len(missing) > len(unpassed); round++ {
+		for _, r := range matrix {
+			points, err := all[0].run(t.Context(), r, killStep{role: r.role})
+			require.NoError(t, err)
+			for name := range points {
+				passed[name] = true
+				delete(missing, name)
+			}
 		}
 	}
-	points := sourcePoints(t)
 	for _, name := range slices.Sorted(maps.Keys(points)) {
 		if why, ok := unpassed[name]; ok {
 			assert.False(t, passed[name], "%s is passed, although: %s", name, why)

@@ -81,7 +81,7 @@ func partSender(p *victimPart) error { return p.sendAll(p.ctx, 4) }
 
 // partWaiter is a sender that meets a full channel and waits a moment for room.
 func partWaiter(p *victimPart) error {
-	ctx, cancel := context.WithTimeout(p.ctx, moment)
+	ctx, cancel := context.WithTimeout(p.ctx, 2*moment)
 	defer cancel()
 	return p.sendAll(ctx, 4)
 }
