@@ -240,6 +240,27 @@ func TestDocumentLinksLeadSomewhere(t *testing.T) {
 
 // TestNothingIsLeftForLater looks for marks of unfinished work and for paths of
 // somebody's machine.
+// TestEveryTestNamedInTheDocumentsExists keeps the pages that rest on tests true.
+func TestEveryTestNamedInTheDocumentsExists(t *testing.T) {
+	have := make(map[string]bool)
+	for _, f := range goFiles(t) {
+		for _, d := range f.ast.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.isTest() {
+				have[fn.Name.Name] = true
+			}
+		}
+	}
+	name := regexp.MustCompile(`\b(Test|Fuzz)[A-Z][A-Za-z0-9]*`)
+	walk(t, ".md", func(path string, text []byte) {
+		if path == "CONTRIBUTING.md" { // its examples are invented
+			return
+		}
+		for _, n := range name.FindAllString(string(text), -1) {
+			assert.True(t, have[n] || n == "TestMain", "%s names %s, which does not exist", path, n)
+		}
+	})
+}
+
 func TestNothingIsLeftForLater(t *testing.T) {
 	marks := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b|/ho` + `me/|/wo` + `rk/`)
 	for _, suffix := range []string{".go", ".md", ".pml", ".sh", "Makefile", ".yml", ".txtar"} {
