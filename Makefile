@@ -4,7 +4,7 @@ TOOLS   := $(CURDIR)/.tools
 T       ?= 10s
 N       ?= 1000
 SIZE    ?= small
-RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/...
+RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/... ./manager/...
 
 .PHONY: help test race fuzz fault evidence bench lint model mutants demo check vet fmt staticcheck tools clean
 

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// core is what an importer of channel links.
-var core = []string{"./futex", "./state", "./shm", "./ring", "./channel"}
+// core is what an importer of manager links.
+var core = []string{"./futex", "./state", "./shm", "./ring", "./channel", "./manager"}
 
 // TestCrossBuilds builds for other systems what programs import that also run there.
 func TestCrossBuilds(t *testing.T) {
