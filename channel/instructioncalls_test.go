@@ -15,6 +15,7 @@ type steppedCall struct {
 	victims int  // in one process
 	some    int  // so many kills in a short run
 	ours    bool // only at instructions that may touch the segment, or ask the kernel
+	whole   bool // a campaign kills at every such instruction, whatever it costs
 	loads   bool // also beside a process that sends to the same channel
 
 	// In the process that is killed: what comes before the call, the call, and a look at

@@ -26,7 +26,7 @@ func registerControls() {
 		return err
 	}
 	idle := &steppedCall{
-		name: "shutdown", loads: true, some: 20, ours: true,
+		name: "shutdown", loads: true, some: 20, ours: true, whole: true,
 		before: attached, call: shutdown, check: checkShutdown,
 		prepare: func(t *testing.T, s *scene) {
 			t.Helper()
@@ -77,7 +77,7 @@ func registerControls() {
 		},
 	}
 	recovers := &steppedCall{
-		name: "recover", some: 20, ours: true,
+		name: "recover", some: 20, ours: true, whole: true,
 		before: attached, check: checkRecover,
 		call:    func(a *actor) error { _, err := a.ch.Recover(ctx); return err },
 		prepare: prepareRecover,

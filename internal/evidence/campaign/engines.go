@@ -61,7 +61,8 @@ var engines = []engine{
 		command: tests("./channel", "", "TestKillAtEveryInstruction"),
 		records: []string{"instructions"},
 		sizes: map[string][]string{
-			"small": {"SHMRING_INSTRUCTIONPASSES=0"}, "release": {"SHMRING_INSTRUCTIONPASSES=1"},
+			"small":   {"SHMRING_INSTRUCTIONPASSES=0"},
+			"release": {"SHMRING_INSTRUCTIONPASSES=1", "SHMRING_CONTROLSPOTS=500"},
 		},
 	},
 	{
