@@ -193,6 +193,9 @@ func (j judge) state(s channel.Stats, ch *channel.Channel) {
 				p.PID, p.Comm, short(time.Since(p.Deadline)), p.Reason)
 		}
 	case state.Active, state.Closed:
+	default:
+		j.say(Unhealthy, "impossible state %s: the segment is damaged, or its memory is gone",
+			s.State)
 	}
 }
 

@@ -14,8 +14,8 @@ type Lock struct {
 	ch   *channel.Channel
 }
 
-// lockPrefix keeps the segments of locks apart from those of channels.
-const lockPrefix = "lock."
+// LockPrefix begins the names of the segments of locks, which keeps them apart from channels.
+const LockPrefix = "lock."
 
 // Lock takes the lock of a name, which excludes every other Lock of that name in the
 // directory, in this process and in others. While somebody has it, it waits without using
@@ -46,7 +46,7 @@ func (m *Manager) lock(
 	var o channel.Options
 	o.Slots, o.SlotSize, o.ArenaBytes, o.MaxParticipants = 1, 16, channel.NoArena, 4
 	o.Dir, o.Logger = m.opts.Dir, m.opts.Logger
-	ch, err := channel.OpenOrCreate(ctx, lockPrefix+name, o)
+	ch, err := channel.OpenOrCreate(ctx, LockPrefix+name, o)
 	if err == nil {
 		if _, err = take(ch, ctx); err != nil {
 			err = errors.Join(err, ch.Close())

@@ -56,7 +56,8 @@ var ErrNotEnded = errors.New("what depends on it has not ended")
 //
 // It may be called by several processes, and again: if one dies half-way, the next call
 // of any process completes it. The report is valid also with an error, which joins
-// those of all.
+// those of all. If something depends on itself, which DependsOn refuses but package channel
+// takes, nothing has begun and the error is a *CycleError.
 func (m *Manager) Shutdown(ctx context.Context, o ShutdownOptions) (Report, error) {
 	m.mu.Lock()
 	var names []string
@@ -91,7 +92,11 @@ func (m *Manager) end(ctx context.Context, names []string, o ShutdownOptions) (R
 	if err != nil {
 		return Report{}, err
 	}
-	e := ending{m: m, o: o, graph: g.above(names), done: make(map[string]chan bool)}
+	g = g.above(names)
+	if err := g.anyCycle(); err != nil {
+		return Report{}, err
+	}
+	e := ending{m: m, o: o, graph: g, done: make(map[string]chan bool)}
 	e.dependents = e.graph.dependents()
 	for name := range e.graph {
 		e.done[name] = make(chan bool, 1)
