@@ -30,6 +30,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	err := guarded(func() error { return root.ExecuteContext(ctx) })
+	if v, ok := errors.AsType[verdictError](err); ok {
+		return int(v)
+	}
 	if err == nil || errors.Is(err, errReaderGone) {
 		return exitOK
 	}
@@ -40,6 +43,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	verb := strings.TrimPrefix(cmd.CommandPath(), root.Name())
 	for _, err := range parts(err) {
 		a.complain(strings.TrimSpace(verb), err)
+	}
+	if cmd.Name() == healthVerb && cmd.Parent() == root {
+		return a.cannotCheck(cmd, err)
 	}
 	return exitCode(err)
 }

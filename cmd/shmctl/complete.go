@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,16 @@ func (a *app) completeNames(
 	_ *cobra.Command, _ []string, prefix string,
 ) ([]string, cobra.ShellCompDirective) {
 	return a.completeFirst(nil, prefix, func(channel.Entry) bool { return true })
+}
+
+// completeChannels completes every argument with the names of channels that were not given
+// yet.
+func (a *app) completeChannels(
+	_ *cobra.Command, args []string, prefix string,
+) ([]string, cobra.ShellCompDirective) {
+	return a.completeFirst(nil, prefix, func(e channel.Entry) bool {
+		return !isEvent(e) && !slices.Contains(args, e.Name)
+	})
 }
 
 func isEvent(e channel.Entry) bool { return e.Err == nil && e.Header.Kind == layout.KindEvent }

@@ -10,6 +10,7 @@ import (
 
 	"shmring/channel"
 	"shmring/internal/layout"
+	"shmring/manager"
 )
 
 // Exit codes. They are documented by the topic exit-codes and in docs/SHMCTL.md.
@@ -27,7 +28,15 @@ const (
 	exitSignal     = 128 // + the number of the signal
 )
 
-const exitCodesText = `Exit codes of all verbs:
+// Exit codes of health, which are those of monitoring plugins.
+const (
+	checkOK       = 0
+	checkWarning  = 1
+	checkCritical = 2
+	checkUnknown  = 3
+)
+
+const exitCodesText = `Exit codes of all verbs but health:
 
   0    done
   1    failed for a reason that has no code of its own
@@ -36,12 +45,20 @@ const exitCodesText = `Exit codes of all verbs:
   4    permission denied
   5    time ran out
   6    wrong state or busy: the channel is sealed, closed or in use, a role is
-       taken, the name is taken, messages are unread
+       taken, the name is taken, messages are unread, a dependency closes a cycle
   7    corrupt, or of another layout or geometry
   8    no space in shared memory
   9    the peer died
   130  stopped by SIGINT, after a clean detach
   143  stopped by SIGTERM, after a clean detach
+
+Exit codes of health (check), as monitoring plugins have them:
+
+  0    OK: all channels are healthy
+  1    WARNING: one is degraded
+  2    CRITICAL: one is unhealthy or damaged
+  3    UNKNOWN: one does not exist or cannot be looked at, or a wrong command line
+  130  and 143 as above
 `
 
 // newExitCodesTopic is a page of help, not a command.
@@ -78,6 +95,9 @@ func exitCode(err error) int {
 	}
 	if badOptions(err) {
 		return exitUsage
+	}
+	if _, ok := errors.AsType[*manager.CycleError](err); ok {
+		return exitState
 	}
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
