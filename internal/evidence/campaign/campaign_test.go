@@ -36,7 +36,6 @@ func TestEveryEngineHasBothSizesAndRecordsOfItsOwn(t *testing.T) {
 func TestEngineThatFailsLeavesNoRecord(t *testing.T) {
 	root := t.TempDir()
 	records := filepath.Join(root, recordDir)
-	require.NoError(t, os.MkdirAll(records, 0o755))
 	path := filepath.Join(records, "some.json")
 	e := engine{
 		name: "some", command: []string{"sh", "-c", "echo {} > $SHMRING_EVIDENCE/some.json"},

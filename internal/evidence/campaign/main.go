@@ -99,6 +99,9 @@ func (e engine) run(ctx context.Context, out io.Writer, root, size, logs string)
 		return fmt.Errorf("%s: there is no size %q", e.name, size)
 	}
 	records := filepath.Join(root, recordDir)
+	if err := os.MkdirAll(records, 0o755); err != nil { //nolint:gosec // read by all
+		return err
+	}
 	for _, r := range e.records {
 		if err := os.Remove(filepath.Join(records, r+".json")); err != nil && !os.IsNotExist(err) {
 			return err
