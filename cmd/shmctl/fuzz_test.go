@@ -43,6 +43,7 @@ func FuzzCommandLine(f *testing.F) {
 		"help exit-codes\nversion --json\n--nothing\nls -x\nstat\nrm",
 		"recover bad --json\nstat bad --json\nls\nrm bad\nrm -f bad other\nclose bad --force",
 		"send q a\nhealth --interval 1ms --json\ncheck q bad --samples 1\nhealth --samples x",
+		"create q\ndeps add q bad\ndeps add bad q\ndeps --json\ndeps --dot q\ndeps q\ndeps rm q x",
 		"__complete send q\n__complete recv --t\nevent\nevent wait e --timeout 1ms",
 	} {
 		f.Add(lines, []byte("one\ntwo\n\xff\n"), uint16(0))

@@ -71,6 +71,7 @@ func TestJSONFieldsStay(t *testing.T) {
 	require.NoError(t, err)
 	outputs["ls"] = run1(t, "ls", "--json")
 	outputs["stat"] = run1(t, "stat", "q", "--json")
+	outputs["deps"] = run1(t, "deps", "--json")
 	outputs["health"] = run1(t, "health", "q", "--samples", "1", "--json")
 	require.NoError(t, rx.Close())
 	require.NoError(t, ch.Close())
