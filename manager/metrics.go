@@ -77,7 +77,9 @@ func (m *Manager) Metrics(ctx context.Context, dst *Metrics) (*Metrics, error) {
 		return dst, errClosed
 	}
 	channels := slices.Collect(maps.Values(m.channels))
-	for name, q := range m.tracked {
+	tracked := maps.Clone(m.tracked)
+	m.mu.Unlock()
+	for name, q := range tracked { // its functions are the caller's: they may call us, or panic
 		qm := QueueMetrics{Name: name}
 		qm.Depth, qm.Capacity = q.Depth()
 		if q.Counts != nil {
@@ -85,7 +87,6 @@ func (m *Manager) Metrics(ctx context.Context, dst *Metrics) (*Metrics, error) {
 		}
 		dst.Queues = append(dst.Queues, qm)
 	}
-	m.mu.Unlock()
 	for _, c := range channels {
 		err := m.look(ctx, c.name, func(ch *channel.Channel) error {
 			dst.Channels = append(dst.Channels, ChannelMetrics{Name: c.name})

@@ -22,7 +22,7 @@ import (
 func TestMetricsCountChannelsOperationsAndQueues(t *testing.T) {
 	ctx := t.Context()
 	m := newManager(t, manager.Options{})
-	require.NoError(t, m.Declare("never used", manager.Spec{}))
+	require.NoError(t, m.Declare("never-used", manager.Spec{}))
 	require.NoError(t, m.Track("backlog", manager.QueueInfo{
 		Depth:  func() (used, capacity uint64) { return 3, 10 },
 		Counts: func() (in, out uint64) { return 7, 4 },
@@ -67,6 +67,22 @@ func TestMetricsCountChannelsOperationsAndQueues(t *testing.T) {
 	require.NoError(t, err)
 	assert.Same(t, got, again)
 	assert.Len(t, again.Channels, 2)
+}
+
+func TestFunctionsOfATrackedQueueMayUseTheManager(t *testing.T) {
+	m := newManager(t, manager.Options{})
+	depth := func() (used, capacity uint64) { return uint64(len(m.Channels())), 1 }
+	require.NoError(t, m.Track("backlog", manager.QueueInfo{Depth: depth}))
+	got, err := m.Metrics(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Len(t, got.Queues, 1)
+	require.NoError(t, m.Track("broken", manager.QueueInfo{
+		Depth: func() (used, capacity uint64) { panic("broken") },
+	}))
+	assert.Panics(t, func() { _, _ = m.Metrics(t.Context(), nil) })
+	m.Untrack("broken")
+	_, err = m.Metrics(t.Context(), nil)
+	require.NoError(t, err, "nothing was kept")
 }
 
 func TestDrainTellsRateAndRest(t *testing.T) {
