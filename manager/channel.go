@@ -231,8 +231,8 @@ func (c *Channel) attached(
 	if err == nil {
 		return c, nil
 	}
-	if fresh {
-		err = errors.Join(err, c.m.Forget(c.name))
+	if fresh && c.raw.Load() == nil {
+		err = errors.Join(err, c.m.forget(c))
 	}
 	return nil, err
 }

@@ -66,15 +66,16 @@ func (m *Manager) Extract(
 	}
 	err = c.operate(ctx, OpDrain, func(ctx context.Context) (int, error) {
 		n := 0
-		err := m.with(ctx, name, func(ch *channel.Channel) error {
+		err := m.with(ctx, name, func(ch *channel.Channel) (err error) {
 			rx, err := ch.TryReceiver()
 			if err != nil {
 				return err
 			}
+			defer func() { err = errors.Join(err, rx.Close()) }() // also if take panics
 			if err = ch.Seal("its messages are extracted"); err == nil {
 				n, err = extract(ctx, rx, take)
 			}
-			return errors.Join(err, rx.Close())
+			return err
 		})
 		taken += uint64(n)
 		return n, err

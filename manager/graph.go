@@ -66,47 +66,54 @@ func (m *Manager) channelDependsOn(ctx context.Context, a, b *Channel) error {
 	if known {
 		return nil
 	}
+	// Whoever is killed after the record leaves it: what is a cycle without it is not begun.
+	g, err := m.Graph(ctx)
+	if err != nil {
+		return err
+	}
+	g[a.name] = append(g[a.name], b.name)
+	if err := g.cycle(a.name); err != nil {
+		return err
+	}
 	if err := from.DependOn(ctx, to); err != nil {
 		return err
 	}
-	g, err := m.Graph(ctx)
-	if err == nil {
-		err = g.cycle(a.name)
-	}
-	if err != nil {
-		return errors.Join(err, from.Independ(ctx, b.name))
+	if err := m.checkCycle(ctx, a.name); err != nil {
+		back, cancel := m.bounded(context.WithoutCancel(ctx)) // also if ctx is why
+		defer cancel()
+		return errors.Join(err, from.Independ(back, b.name))
 	}
 	return nil
 }
 
-func (m *Manager) resourceDependsOn(ctx context.Context, a, b string) error {
+func (m *Manager) checkCycle(ctx context.Context, name string) error {
 	g, err := m.Graph(ctx)
 	if err != nil {
 		return err
 	}
-	g[a] = append(g[a], b)
-	if err := g.cycle(a); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r := m.resources[a]; r != nil && !slices.Contains(r.dependsOn, b) {
-		r.dependsOn = append(r.dependsOn, b)
-	} else if r == nil && !slices.Contains(m.above[a], b) {
-		m.above[a] = append(m.above[a], b)
-	}
-	return nil
+	return g.cycle(name)
 }
 
 // Graph returns the dependencies of everything that is registered and of every channel of
 // the directory that this process may look at: those of other processes are opened
-// read-only. Everything that was looked at has an entry.
+// read-only. Everything that was looked at has an entry. It fails if something that is
+// registered cannot be looked at.
 func (m *Manager) Graph(ctx context.Context) (Graph, error) {
-	g := make(Graph)
+	g, unseen, err := m.survey(ctx)
+	if err = errors.Join(err, unseen); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// survey is Graph that goes on beside registered channels that cannot be looked at: they
+// have an entry, without what they depend on, and unseen says why.
+func (m *Manager) survey(ctx context.Context) (g Graph, unseen, err error) {
+	g = make(Graph)
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
-		return nil, errClosed
+		return nil, nil, errClosed
 	}
 	todo := slices.Collect(maps.Keys(m.channels))
 	for name, r := range m.resources {
@@ -116,7 +123,7 @@ func (m *Manager) Graph(ctx context.Context) (Graph, error) {
 	m.mu.Unlock()
 	entries, err := channel.List(m.opts.Dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, e := range entries {
 		if e.Err == nil && e.Header.Kind == layout.KindChannel {
@@ -134,12 +141,13 @@ func (m *Manager) Graph(ctx context.Context) (Graph, error) {
 			g[name] = append(deps, above[name]...)
 			todo = append(todo, deps...)
 		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case m.registered(name):
-			return nil, err // others' may be no channels, or not for us to see
+			return nil, nil, context.Cause(ctx)
+		case m.registered(name): // others' may be no channels, or not for us to see
+			g[name] = slices.Clone(above[name])
+			unseen = errors.Join(unseen, err)
 		}
 	}
-	return g, nil
+	return g, unseen, nil
 }
 
 func (m *Manager) registered(name string) bool {
@@ -149,7 +157,7 @@ func (m *Manager) registered(name string) bool {
 }
 
 // dependencies returns the names that a channel depends on, by its segment. A dependency on
-// a former channel of a name counts no more.
+// a former channel of a name counts no more; one on a channel that cannot be looked at does.
 func (m *Manager) dependencies(ctx context.Context, name string) (names []string, err error) {
 	err = m.look(ctx, name, func(ch *channel.Channel) error {
 		for _, d := range ch.Dependencies() {
@@ -159,38 +167,17 @@ func (m *Manager) dependencies(ctx context.Context, name string) (names []string
 				}
 				return nil
 			})
-			if err != nil {
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
 				return err
+			default:
+				names = append(names, d.Name)
 			}
 		}
 		return nil
 	})
 	return names, err
-}
-
-// look runs f with a channel: ours if it is open, else a read-only look at its segment. A
-// channel that does not exist is passed over.
-func (m *Manager) look(
-	ctx context.Context, name string, f func(*channel.Channel) error,
-) error {
-	o := channel.OpenOptions{Dir: m.opts.Dir, ReadOnly: true}
-	m.mu.Lock()
-	c := m.channels[name]
-	m.mu.Unlock()
-	if c != nil {
-		if ch := c.raw.Load(); ch != nil {
-			return f(ch)
-		}
-		o.Dir, o.AllowUIDs = c.spec.Dir, c.spec.AllowUIDs
-	}
-	ch, err := channel.Open(ctx, name, o)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(ch), ch.Close())
 }
 
 // cycle returns a *CycleError if a way leads from name back to it.

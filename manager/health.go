@@ -91,8 +91,7 @@ func (m *Manager) Health(ctx context.Context, name string) (Health, error) {
 	case q != nil:
 		return q.health(name), nil
 	case c == nil:
-		_, err := m.Channel(name)
-		return Health{}, err
+		return Health{}, notRegistered(name)
 	}
 	return m.inspect(ctx, c), nil
 }

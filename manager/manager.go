@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"shmring/channel"
+	"shmring/shm"
 )
 
 // A Manager is this process's view of channels, and its hands on them.
@@ -105,11 +106,20 @@ func (m *Manager) OpenOrCreate(
 func (m *Manager) Forget(name string) error {
 	m.mu.Lock()
 	c := m.channels[name]
-	delete(m.channels, name)
 	m.mu.Unlock()
 	if c == nil {
 		return nil
 	}
+	return m.forget(c)
+}
+
+// forget removes c from the register, and not a successor of its name.
+func (m *Manager) forget(c *Channel) error {
+	m.mu.Lock()
+	if m.channels[c.name] == c {
+		delete(m.channels, c.name)
+	}
+	m.mu.Unlock()
 	return c.detach()
 }
 
@@ -131,7 +141,11 @@ func (m *Manager) Channel(name string) (*Channel, error) {
 	case c != nil:
 		return c, nil
 	}
-	return nil, fmt.Errorf("manager: channel %q: %w: declare it, or open it first", name,
+	return nil, notRegistered(name)
+}
+
+func notRegistered(name string) error {
+	return fmt.Errorf("manager: channel %q: %w: declare it, or open it first", name,
 		fs.ErrNotExist)
 }
 
@@ -181,9 +195,12 @@ var errClosed = fmt.Errorf("manager: %w", channel.ErrClosed)
 
 // register returns the channel of that name, and whether it was not registered before.
 func (m *Manager) register(name string, spec Spec) (c *Channel, fresh bool, err error) {
-	if spec.Nameless || name == "" {
+	if spec.Nameless {
 		return nil, false, fmt.Errorf("manager: %w: a channel needs a name to be managed",
 			fs.ErrInvalid)
+	}
+	if err := shm.CheckName(name); err != nil {
+		return nil, false, fmt.Errorf("manager: %w", err)
 	}
 	if spec.Dir == "" {
 		spec.Dir = m.opts.Dir
@@ -195,6 +212,10 @@ func (m *Manager) register(name string, spec Spec) (c *Channel, fresh bool, err 
 	defer m.mu.Unlock()
 	if m.closed {
 		return nil, false, errClosed
+	}
+	if m.resources[name] != nil || m.tracked[name] != nil {
+		return nil, false, fmt.Errorf("manager: channel %q: %w: something else is registered "+
+			"under that name", name, fs.ErrExist)
 	}
 	if c = m.channels[name]; c == nil {
 		c, fresh = &Channel{m: m, name: name, spec: spec, turn: make(chan struct{}, 1)}, true

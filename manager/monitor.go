@@ -16,7 +16,8 @@ type MonitorOptions struct {
 	// ERROR, one for each time that it gets there; nil: it recovers nothing.
 	Recover func() Backoff
 	// OnHealth, if not nil, is told of every change of a status. It runs
-	// in the goroutine of the monitor: what takes long there delays the next look.
+	// in the goroutine of the monitor: what takes long there delays the next look, and it must
+	// not call stop or Manager.Close, which wait for that goroutine.
 	OnHealth func(Health)
 }
 

@@ -40,16 +40,59 @@ func (m *Manager) Register(r Resource, dependsOn ...string) error {
 	return nil
 }
 
-// Unregister takes a resource out of the graph without closing it. A name that is not
-// registered is no error.
+// Unregister takes a resource out of the graph without closing it, and what depends on it
+// does no more. A name that is not registered is no error.
 func (m *Manager) Unregister(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.resources[name] == nil {
+		return
+	}
 	delete(m.resources, name)
+	for _, r := range m.resources {
+		r.dependsOn = without(r.dependsOn, name)
+	}
+	for a, names := range m.above {
+		m.above[a] = without(names, name)
+	}
 }
 
 // A resource is a Resource with its dependencies, which the Manager's mutex guards.
 type resource struct {
 	Resource
 	dependsOn []string
+}
+
+// resourceDependsOn also records first: two calls may close a cycle together.
+func (m *Manager) resourceDependsOn(ctx context.Context, a, b string) error {
+	m.mu.Lock()
+	r := m.resources[a]
+	known := r != nil && slices.Contains(r.dependsOn, b) || slices.Contains(m.above[a], b)
+	switch {
+	case known:
+	case r != nil:
+		r.dependsOn = append(r.dependsOn, b)
+	default:
+		m.above[a] = append(m.above[a], b)
+	}
+	m.mu.Unlock()
+	if known {
+		return nil
+	}
+	err := m.checkCycle(ctx, a)
+	if err != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if r != nil {
+			r.dependsOn = without(r.dependsOn, b)
+		} else {
+			m.above[a] = without(m.above[a], b)
+		}
+	}
+	return err
+}
+
+// without returns a copy of names that lacks one.
+func without(names []string, name string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
 }

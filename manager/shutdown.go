@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -51,7 +50,9 @@ var ErrNotEnded = errors.New("what depends on it has not ended")
 // announces the end to all (channel.Channel.Plan), drains, and closes and unlinks. A thing
 // ends when all that depend on it have ended; those that do not depend on each other end in
 // parallel, and each gets an equal share of the time that is left for the things that must
-// end one after another. What fails keeps back only what it depends on. A channel with
+// end one after another. What fails keeps back only what it depends on. Things that depend on
+// each other in a cycle, which somebody who died or means harm may have left, are not ended:
+// a *CycleError, until channel.Channel.Independ breaks it. A channel with
 // messages left and no receiver is tried again by Options.Retry: one may be about to come.
 //
 // It may be called by several processes, and again: if one dies half-way, the next call
@@ -88,7 +89,7 @@ func (m *Manager) end(ctx context.Context, names []string, o ShutdownOptions) (R
 	}
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
-	g, err := m.Graph(ctx)
+	g, _, err := m.survey(ctx) // what was not seen is met again at its turn
 	if err != nil {
 		return Report{}, err
 	}
@@ -175,11 +176,21 @@ func (e *ending) announce(ctx context.Context) {
 	all.Wait()
 }
 
+// errNotReturned is for a Resource whose Close ended the goroutine that it was called in.
+var errNotReturned = errors.New("its end did not return")
+
 // one ends one thing when its turn comes.
 func (e *ending) one(ctx context.Context, name string) {
-	end := End{Name: name}
+	end := End{Name: name, Err: fmt.Errorf("manager: end %q: %w", name, errNotReturned)}
 	ready := e.await(name)
 	began := time.Now()
+	defer func() { // whatever becomes of us, others wait
+		end.Took = time.Since(began)
+		e.mu.Lock()
+		e.report.Ends = append(e.report.Ends, end)
+		e.mu.Unlock()
+		e.done[name] <- end.Err == nil
+	}()
 	e.m.mu.Lock()
 	r := e.m.resources[name]
 	e.m.mu.Unlock()
@@ -189,26 +200,25 @@ func (e *ending) one(ctx context.Context, name string) {
 		end.Err = fmt.Errorf("manager: end %q: %w", name, ready)
 	case r != nil:
 		ctx, cancel := e.share(ctx, name)
-		if err := r.Close(ctx); err != nil {
-			end.Err = fmt.Errorf("manager: close %q: %w", name, err)
+		defer cancel()
+		if end.Err = r.Close(ctx); end.Err != nil {
+			end.Err = fmt.Errorf("manager: close %q: %w", name, end.Err)
 		} else {
 			e.m.Unregister(name)
 		}
-		cancel()
 	default:
 		ctx, cancel := e.share(ctx, name)
+		defer cancel()
 		end.Report, end.Err = e.channel(ctx, name)
-		cancel()
 	}
-	end.Took = time.Since(began)
-	e.mu.Lock()
-	e.report.Ends = append(e.report.Ends, end)
-	e.mu.Unlock()
-	e.done[name] <- end.Err == nil
 }
 
-// await waits until everything that depends on name has ended.
+// await waits until everything that depends on name has ended. In a cycle that would be for
+// ever.
 func (e *ending) await(name string) error {
+	if err := e.graph.cycle(name); err != nil {
+		return err
+	}
 	var failed error
 	for _, above := range e.dependents[name] {
 		ended := <-e.done[above]
@@ -258,37 +268,4 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 	})
 	r.Delivered = delivered
 	return r, err
-}
-
-// with runs f with a channel: ours if it is open, else the segment of that name is opened
-// for the call. What exists no more, or is no channel, is passed over.
-func (m *Manager) with(
-	ctx context.Context, name string, f func(*channel.Channel) error,
-) error {
-	o := channel.OpenOptions{Dir: m.opts.Dir, Logger: m.opts.Logger}
-	m.mu.Lock()
-	c, r := m.channels[name], m.resources[name]
-	m.mu.Unlock()
-	if r != nil {
-		return nil
-	}
-	if c != nil {
-		if ch := c.raw.Load(); ch != nil {
-			return f(ch)
-		}
-		o = c.spec.OpenOptions
-		o.Wait = false
-	}
-	ch, err := channel.Open(ctx, name, o)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	err = f(ch)
-	if cerr := ch.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
