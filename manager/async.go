@@ -40,8 +40,10 @@ type outgoing struct {
 // became of it is told by the Completion. It fails with channel.ErrFull if
 // DefaultAsyncLimit messages of this channel are on their way, so that a receiver that is
 // slow is felt. One goroutine for each channel sends them, in batches, from the first call
-// until nothing is left. Shutdown and Close wait for what is on its way: Shutdown until it
-// was accepted, before the channel is sealed; Close gives it up with channel.ErrClosed.
+// until nothing is left; Options.OnOperation, if it is called there, must not call Close or
+// Forget, which wait for it. Shutdown and Close wait for what is on its way: Shutdown until
+// it was accepted, for up to half of the channel's time, before the channel is sealed; Close
+// gives it up with channel.ErrClosed.
 func (c *Channel) SendAsync(p []byte) (*Completion, error) {
 	out := outgoing{bytes.Clone(p), &Completion{done: make(chan struct{})}}
 	c.outMu.Lock()
@@ -53,7 +55,7 @@ func (c *Channel) SendAsync(p []byte) (*Completion, error) {
 		return nil, fmt.Errorf("manager: channel %q: %w: %d messages are on their way", c.name,
 			channel.ErrFull, DefaultAsyncLimit)
 	}
-	c.out = append(c.out, out)
+	c.out, c.outLast = append(c.out, out), out.done
 	if c.outIdle == nil {
 		c.outIdle = make(chan struct{})
 		go c.sendOut()
@@ -61,21 +63,31 @@ func (c *Channel) SendAsync(p []byte) (*Completion, error) {
 	return out.done, nil
 }
 
-// Flush waits until everything that SendAsync was given has been accepted or given up. The
-// errors are told by the Completions.
+// Flush waits until everything that SendAsync was given before has been accepted or given up.
+// The errors are told by the Completions.
 func (c *Channel) Flush(ctx context.Context) error {
 	c.outMu.Lock()
-	idle := c.outIdle
+	last := c.outLast // those before it are done earlier
 	c.outMu.Unlock()
-	if idle == nil {
+	if last == nil {
 		return nil
 	}
 	select {
-	case <-idle:
+	case <-last.done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("manager: channel %q: messages are on their way: %w", c.name,
 			context.Cause(ctx))
+	}
+}
+
+// awaitIdle waits for the end of sendOut. Nothing may be given to SendAsync any more.
+func (c *Channel) awaitIdle() {
+	c.outMu.Lock()
+	idle := c.outIdle
+	c.outMu.Unlock()
+	if idle != nil {
+		<-idle
 	}
 }
 
@@ -87,7 +99,7 @@ func (c *Channel) sendOut() {
 		c.out, c.outBusy = nil, len(batch)
 		if len(batch) == 0 {
 			close(c.outIdle)
-			c.outIdle = nil
+			c.outIdle, c.outLast = nil, nil
 			c.outMu.Unlock()
 			return
 		}

@@ -33,6 +33,7 @@ type Channel struct {
 	out     []outgoing    // of SendAsync, behind outMu
 	outBusy int           // being sent, behind outMu
 	outIdle chan struct{} // closed when nothing is on its way; nil then, behind outMu
+	outLast *Completion   // of the youngest message; nil if nothing is on its way, behind outMu
 }
 
 // Name returns the channel's name.
@@ -240,9 +241,7 @@ func (c *Channel) attached(
 // detach closes the channel, if it is open, and refuses every later use.
 func (c *Channel) detach() error {
 	c.end(errClosed) // whoever opens or waits for a role has the turn, and gives it back
-	if err := c.Flush(context.Background()); err != nil {
-		return err
-	}
+	c.awaitIdle()
 	c.turn <- struct{}{}
 	ch := c.raw.Load()
 	<-c.turn

@@ -255,7 +255,7 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 	if c == nil {
 		c = &Channel{m: e.m, name: name}
 	}
-	if err := c.Flush(ctx); err != nil {
+	if err := e.flush(ctx, c); err != nil {
 		return r, err
 	}
 	delivered := uint64(0) // by the attempts before
@@ -268,4 +268,18 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 	})
 	r.Delivered = delivered
 	return r, err
+}
+
+// flush waits for what SendAsync was given, for half of the time: the rest is for the drain,
+// and for what the policy says of its end. What was not accepted by then is refused.
+func (e *ending) flush(ctx context.Context, c *Channel) error {
+	half, cancel := ctx, func() {}
+	if until, bounded := ctx.Deadline(); bounded {
+		half, cancel = context.WithTimeout(ctx, time.Until(until)/2)
+	}
+	defer cancel()
+	if err := c.Flush(half); err != nil && ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
