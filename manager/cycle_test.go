@@ -58,6 +58,8 @@ func TestShutdownNamesAStoredCycleAndEndsWhatDoesNotNeedIt(t *testing.T) {
 	require.ErrorAs(t, ends["b"], &cycle)
 	require.ErrorIs(t, ends["below"], manager.ErrNotEnded)
 	assert.Equal(t, state.Active, raw("a").State())
+	_, announced := raw("a").Plan()
+	assert.False(t, announced)
 	require.NoError(t, raw("b").Independ(ctx, "a"))
 	_, err = m.Shutdown(ctx, manager.ShutdownOptions{})
 	require.NoError(t, err, "it may be called again")

@@ -207,16 +207,6 @@ func (g Graph) cycle(name string) error {
 	return nil
 }
 
-// anyCycle returns a *CycleError if anything depends on itself.
-func (g Graph) anyCycle() error {
-	for _, name := range slices.Sorted(maps.Keys(g)) {
-		if err := g.cycle(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // dependents turns the graph around: who has to end before each.
 func (g Graph) dependents() Graph {
 	turned := make(Graph)

@@ -51,14 +51,13 @@ var ErrNotEnded = errors.New("what depends on it has not ended")
 // ends when all that depend on it have ended; those that do not depend on each other end in
 // parallel, and each gets an equal share of the time that is left for the things that must
 // end one after another. What fails keeps back only what it depends on. Things that depend on
-// each other in a cycle, which somebody who died or means harm may have left, are not ended:
-// a *CycleError, until channel.Channel.Independ breaks it. A channel with
+// each other in a cycle, which package channel takes and somebody who died or means harm may
+// have left, are not ended: a *CycleError, until channel.Channel.Independ breaks it. A channel with
 // messages left and no receiver is tried again by Options.Retry: one may be about to come.
 //
 // It may be called by several processes, and again: if one dies half-way, the next call
 // of any process completes it. The report is valid also with an error, which joins
-// those of all. If something depends on itself, which DependsOn refuses but package channel
-// takes, nothing has begun and the error is a *CycleError.
+// those of all.
 func (m *Manager) Shutdown(ctx context.Context, o ShutdownOptions) (Report, error) {
 	m.mu.Lock()
 	var names []string
@@ -93,11 +92,7 @@ func (m *Manager) end(ctx context.Context, names []string, o ShutdownOptions) (R
 	if err != nil {
 		return Report{}, err
 	}
-	g = g.above(names)
-	if err := g.anyCycle(); err != nil {
-		return Report{}, err
-	}
-	e := ending{m: m, o: o, graph: g, done: make(map[string]chan bool)}
+	e := ending{m: m, o: o, graph: g.above(names), done: make(map[string]chan bool)}
 	e.dependents = e.graph.dependents()
 	for name := range e.graph {
 		e.done[name] = make(chan bool, 1)
@@ -167,6 +162,9 @@ func (e *ending) announce(ctx context.Context) {
 	deadline, _ := ctx.Deadline()
 	var all sync.WaitGroup
 	for name := range e.graph {
+		if e.graph.cycle(name) != nil {
+			continue // it will not end
+		}
 		all.Go(func() {
 			_ = e.m.with(ctx, name, func(ch *channel.Channel) error {
 				return ch.Announce(ctx, e.o.Reason, deadline)
