@@ -151,6 +151,11 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 		return true, fmt.Errorf("%w: somebody forced the close", ErrClosed)
 	case ch.orphaned.Load():
 		return true, ErrOrphaned
+	case w.State() == state.Error && !ch.rollingBack():
+		if ch.state.Load() != w {
+			return false, nil // it was a step of something that is over: the sleep ends at once
+		}
+		return true, ch.errorState() // a receiver gets no further, however long it lives
 	case !living && !d.patient:
 		if n, err := ch.ring.Unread(); n > 0 || err != nil || !ch.passAborted() {
 			return true, ch.noReceiver(left)

@@ -84,15 +84,22 @@ func (ch *Channel) shutdown(ctx context.Context, o ShutdownOptions, r *Report) e
 		(o.AtDeadline == Leave || !errors.Is(err, context.DeadlineExceeded)) {
 		return ch.ended(ctx, "")
 	}
-	begin := func() error { return ch.beginLocked(o.Reason) }
-	if err := ch.withLock(graceful(ctx), "shutdown", begin); err != nil {
-		return err
+	var err error
+	for range maxMoves {
+		begin := func() error { return ch.beginLocked(o.Reason) }
+		if err = ch.withLock(graceful(ctx), "shutdown", begin); err != nil {
+			return err
+		}
+		fault.Point("channel.shutdown.sealed")
+		if w := ch.state.Load(); w.Forced() && w.State() != state.Closed {
+			return ch.force(ctx, o, r) // somebody began that and may have died before the count
+		}
+		err = ch.drainBefore(ctx, o, r)
+		if !errors.Is(err, ErrState) || ch.state.Load().State() != state.Error {
+			break
+		}
+		// Somebody died in the middle of a rollback: the channel is ended from ERROR.
 	}
-	fault.Point("channel.shutdown.sealed")
-	if w := ch.state.Load(); w.Forced() && w.State() != state.Closed {
-		return ch.force(ctx, o, r) // somebody began that and may have died before the count
-	}
-	err := ch.drainBefore(ctx, o, r)
 	switch {
 	case err == nil:
 		return ch.finish(ctx, o.Reason)
