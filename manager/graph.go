@@ -79,7 +79,7 @@ func (m *Manager) channelDependsOn(ctx context.Context, a, b *Channel) error {
 		return err
 	}
 	if err := m.checkCycle(ctx, a.name); err != nil {
-		back, cancel := m.bounded(context.WithoutCancel(ctx)) // also if ctx is why
+		back, cancel := takeBack(ctx) // also if the end of ctx is why
 		defer cancel()
 		return errors.Join(err, from.Independ(back, b.name))
 	}

@@ -103,6 +103,7 @@ func (m *Manager) end(ctx context.Context, names []string, o ShutdownOptions) (R
 		all.Go(func() { e.one(ctx, name) })
 	}
 	all.Wait()
+	e.withdraw(ctx)
 	errs := make([]error, 0, len(e.report.Ends))
 	for _, end := range e.report.Ends {
 		r := end.Report
@@ -155,23 +156,6 @@ type ending struct {
 
 	mu     sync.Mutex
 	report Report
-}
-
-// announce is the first phase. A channel that does not take it is met again by the second.
-func (e *ending) announce(ctx context.Context) {
-	deadline, _ := ctx.Deadline()
-	var all sync.WaitGroup
-	for name := range e.graph {
-		if e.graph.cycle(name) != nil {
-			continue // it will not end
-		}
-		all.Go(func() {
-			_ = e.m.with(ctx, name, func(ch *channel.Channel) error {
-				return ch.Announce(ctx, e.o.Reason, deadline)
-			})
-		})
-	}
-	all.Wait()
 }
 
 // errNotReturned is for a Resource whose Close ended the goroutine that it was called in.
