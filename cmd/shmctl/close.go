@@ -9,6 +9,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"shmring/channel"
 )
@@ -45,15 +46,38 @@ nevertheless: what is left then is discarded and counted, and a receiver is told
 			return a.closeChannel(cmd.Context(), args[0], o)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&o.reason, "reason", "", "why, for everybody who is attached")
-	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest wait for the receiver")
-	flags.BoolVarP(&o.force, "force", "f", false, "discard what is left at the deadline")
-	flags.BoolVar(&o.rollback, "rollback", false, "let senders go on at the deadline")
-	flags.BoolVar(&o.sealOnly, "seal-only", false, "seal and do not wait")
-	flags.BoolVar(&o.json, "json", false, "print JSON")
+	o.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&o.sealOnly, "seal-only", false, "seal and do not wait")
 	cmd.MarkFlagsMutuallyExclusive("force", "rollback", "seal-only")
 	return cmd
+}
+
+// flags are those of close and of shutdown.
+func (o *closeOptions) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.reason, "reason", "", "why, for everybody who is attached")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest wait for the receivers")
+	flags.BoolVarP(&o.force, "force", "f", false, "discard what is left at the deadline")
+	flags.BoolVar(&o.rollback, "rollback", false, "let senders go on at the deadline")
+	flags.BoolVar(&o.json, "json", false, "print JSON")
+}
+
+// why is the reason to give.
+func (o *closeOptions) why() string {
+	if o.reason == "" {
+		return "closed by shmctl"
+	}
+	return o.reason
+}
+
+// policy is what to do at the deadline.
+func (o *closeOptions) policy() channel.Policy {
+	switch {
+	case o.force:
+		return channel.Force
+	case o.rollback:
+		return channel.Rollback
+	}
+	return channel.Leave
 }
 
 func (a *app) closeChannel(ctx context.Context, name string, o closeOptions) (err error) {
@@ -62,14 +86,13 @@ func (a *app) closeChannel(ctx context.Context, name string, o closeOptions) (er
 		return err
 	}
 	defer func() { err = first(err, leave(ch)) }()
-	if o.reason == "" {
-		o.reason = "closed by shmctl"
-	}
 	var r channel.Report
 	if o.sealOnly {
-		r, err = sealOnly(ch, o.reason)
+		r, err = sealOnly(ch, o.why())
 	} else {
-		r, err = shutdown(ctx, ch, o)
+		ctx, cancel := context.WithTimeout(ctx, o.timeout)
+		defer cancel()
+		r, err = ch.Shutdown(ctx, channel.ShutdownOptions{Reason: o.why(), AtDeadline: o.policy()})
 	}
 	if o.json {
 		return errors.Join(err, a.printJSON(newReportJSON(r, ch.Reason())))
@@ -80,21 +103,6 @@ func (a *app) closeChannel(ctx context.Context, name string, o closeOptions) (er
 func sealOnly(ch *channel.Channel, reason string) (channel.Report, error) {
 	err := ch.Seal(reason)
 	return channel.Report{Name: ch.Name(), State: ch.State(), Left: ch.Stats().Depth}, err
-}
-
-func shutdown(
-	ctx context.Context, ch *channel.Channel, o closeOptions,
-) (channel.Report, error) {
-	policy := channel.Leave
-	switch {
-	case o.force:
-		policy = channel.Force
-	case o.rollback:
-		policy = channel.Rollback
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	return ch.Shutdown(ctx, channel.ShutdownOptions{Reason: o.reason, AtDeadline: policy})
 }
 
 func reportText(r channel.Report) string {

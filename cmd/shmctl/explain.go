@@ -20,7 +20,7 @@ func explain(err error) string {
 	}
 	op, ok := errors.AsType[*channel.OpError](err)
 	if !ok {
-		return text
+		return strings.TrimPrefix(text, "manager: ")
 	}
 	text = strings.TrimPrefix(text, op.Op+" ")
 	text = strings.Replace(text, context.DeadlineExceeded.Error(), "time ran out", 1)

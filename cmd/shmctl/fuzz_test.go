@@ -44,6 +44,7 @@ func FuzzCommandLine(f *testing.F) {
 		"recover bad --json\nstat bad --json\nls\nrm bad\nrm -f bad other\nclose bad --force",
 		"send q a\nhealth --interval 1ms --json\ncheck q bad --samples 1\nhealth --samples x",
 		"create q\ndeps add q bad\ndeps add bad q\ndeps --json\ndeps --dot q\ndeps q\ndeps rm q x",
+		"create q\ndeps add bad q\nsend q a\nshutdown q --json\nshutdown --all\nshutdown nope",
 		"__complete send q\n__complete recv --t\nevent\nevent wait e --timeout 1ms",
 	} {
 		f.Add(lines, []byte("one\ntwo\n\xff\n"), uint16(0))
@@ -88,7 +89,7 @@ func harmless(line string) []string {
 			args = append(args, arg)
 		}
 	}
-	if slices.Contains(args, "close") {
+	if slices.Contains(args, "close") || slices.Contains(args, "shutdown") {
 		args = append(args, "--force", "--timeout", "2ms")
 	}
 	return args
@@ -98,7 +99,7 @@ func harmless(line string) []string {
 func runAny(t *testing.T, args []string, stdin []byte) {
 	t.Helper()
 	ctx := t.Context()
-	if !slices.Contains(args, "close") {
+	if !slices.Contains(args, "close") && !slices.Contains(args, "shutdown") {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()

@@ -105,6 +105,8 @@ func TestJSONFieldsStay(t *testing.T) {
 	require.NoError(t, err)
 	outputs["event-show"] = run1(t, "event", "show", "e", "--json")
 	require.NoError(t, e.Close())
+	run1(t, "create", "q")
+	outputs["shutdown"] = run1(t, "shutdown", "q", "--json")
 	outputs["gc"] = run1(t, "gc", "--persistent", "--json")
 
 	repairs, err := json.Marshal(newRepairsJSON("q", &repairs{

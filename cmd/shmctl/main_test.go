@@ -32,7 +32,7 @@ func (l leakChecked) Run() int {
 }
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"shmctl": main})
+	testscript.Main(leakChecked{m}, map[string]func(){"shmctl": main, "forward": forward})
 }
 
 // TestScripts runs testdata/script, each with a directory of segments of its own, which
@@ -40,6 +40,8 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE command...     run it and compare its exit code
 //	await PATTERN command...  run it until its output matches
+//
+// and the program forward FROM TO.
 func TestScripts(t *testing.T) {
 	shmtest.Watchdog(t, 3*time.Minute)
 	testscript.Run(t, testscript.Params{

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -43,5 +44,42 @@ func (p *progress) show(text func() string) {
 func (p *progress) finish() {
 	if p.shown {
 		fmt.Fprint(p.w, "\r\x1b[K") //nolint:errcheck // only a notice
+	}
+}
+
+// A progresses tells of several things at once: on a terminal of the one that moved last,
+// else a line from time to time for each.
+type progresses struct {
+	w    io.Writer
+	mu   sync.Mutex
+	bars map[string]*progress
+}
+
+func newProgresses(w io.Writer) *progresses {
+	return &progresses{w: w, bars: make(map[string]*progress)}
+}
+
+// show is progress.show for the thing of that name. It may be called by several goroutines.
+func (p *progresses) show(name string, text func() string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := name
+	if isTerminal(p.w) {
+		key = "" // one line for all
+	}
+	bar := p.bars[key]
+	if bar == nil {
+		fresh := newProgress(p.w)
+		fresh.last = time.Now() // what is over at once needs no progress
+		bar = &fresh
+		p.bars[key] = bar
+	}
+	bar.show(func() string { return name + ": " + text() })
+}
+
+// finish clears the line.
+func (p *progresses) finish() {
+	for _, bar := range p.bars {
+		bar.finish()
 	}
 }
