@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"shmring/channel"
+	"shmring/internal/shmtest"
 )
 
 // forward is a process of the tests' own: it moves messages from one channel to another
@@ -69,4 +71,31 @@ func TestProgressOfSeveralHasALineForEach(t *testing.T) {
 	}
 	p.finish()
 	assert.Equal(t, "in: 1 of 9\nout: 1 of 9\n", b.String())
+}
+
+// TestACycleThatSomebodyStoredIsShownAndBroken: deps add refuses one, package channel does
+// not.
+func TestACycleThatSomebodyStoredIsShownAndBroken(t *testing.T) {
+	shmtest.Watchdog(t, time.Minute)
+	dir := shmtest.Dir(t)
+	var all []*channel.Channel
+	for _, name := range []string{"a", "b"} {
+		ch, err := channel.Create(t.Context(), name, channel.Options{
+			OpenOptions: channel.OpenOptions{Dir: dir},
+		})
+		require.NoError(t, err)
+		all = append(all, ch)
+	}
+	require.NoError(t, all[0].DependOn(t.Context(), all[1]))
+	require.NoError(t, all[1].DependOn(t.Context(), all[0]))
+	for _, ch := range all {
+		defer func() { require.NoError(t, ch.Close()) }()
+	}
+	assert.Equal(t, "a\n└─ b\n   └─ a  (a cycle: shmctl deps rm can break it)\n", run1(t, "deps"))
+	var stderr strings.Builder
+	a := &app{stdout: io.Discard, stderr: &stderr, getenv: os.Getenv}
+	require.Equal(t, exitState, a.execute(t.Context(), []string{"shutdown", "a"}))
+	assert.Contains(t, stderr.String(), "dependencies in a cycle: ")
+	run1(t, "deps", "rm", "b", "a")
+	assert.Contains(t, run1(t, "shutdown", "b"), "CLOSED")
 }
