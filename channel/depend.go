@@ -98,6 +98,27 @@ func (ch *Channel) dependLocked(d Dependency) error {
 
 // loadDependency reads a row, if it is whole.
 func loadDependency(row *layout.Dependency) (Dependency, bool) {
+	return readTwice(func() (Dependency, bool) { return readDependency(row) })
+}
+
+// maxReads bounds how often a row is read that somebody writes all the time.
+const maxReads = 16
+
+// readTwice reads a row until two readings are the same: one that was free and valid again
+// while it was read may be of two contents.
+func readTwice[T comparable](read func() (T, bool)) (row T, ok bool) {
+	before, ok := read()
+	for i := 1; ok && i < maxReads; i++ {
+		if row, ok = read(); ok && row == before {
+			return row, true
+		}
+		before = row
+	}
+	var none T
+	return none, false
+}
+
+func readDependency(row *layout.Dependency) (Dependency, bool) {
 	if row.State.Load() != 1 { // sync: dependency
 		return Dependency{}, false
 	}

@@ -61,6 +61,10 @@ func (ch *Channel) Plan() (Plan, bool) {
 
 // loadPlan reads the announcement, if it is whole.
 func loadPlan(l *layout.Plan) (Plan, bool) {
+	return readTwice(func() (Plan, bool) { return readPlan(l) })
+}
+
+func readPlan(l *layout.Plan) (Plan, bool) {
 	if l.Set.Load() != 1 { // sync: plan
 		return Plan{}, false
 	}
