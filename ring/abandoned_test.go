@@ -23,3 +23,20 @@ func TestAbandonedCountsWhatNobodyLivingIsFilling(t *testing.T) {
 		require.EqualValues(t, d.holes+1, r.Abandoned(nobody), d.name)
 	}
 }
+
+// Whether a place is held is a question to the kernel, and intents may cover everything.
+func TestAbandonedAsksOnceForEachPlace(t *testing.T) {
+	const slots = 64
+	r, v := newRing(t, params(slots, 32, 0))
+	for range slots {
+		_, err := r.NewProducer(2).Reserve(1)
+		require.NoError(t, err)
+	}
+	for place := range v.Participants {
+		v.Participants[place].Intent.Store(IntentOf(0, slots))
+	}
+	asked := 0
+	holes := r.Abandoned(func(int) bool { asked++; return false })
+	require.EqualValues(t, slots, holes)
+	require.LessOrEqual(t, asked, len(v.Participants))
+}

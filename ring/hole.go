@@ -84,6 +84,7 @@ func (c *Consumer) owner(alive func(place int) bool) (int, error) {
 // senders are at it, it is a snapshot.
 func (r *Ring) Abandoned(alive func(place int) bool) uint64 {
 	t, h, _ := r.snapshot()
+	alive = askedOnce(alive)
 	n := uint64(0)
 	for i := range min(r.slotsFrom(r.slotOf(h), r.slotOf(t)), r.slots) {
 		pos := r.slotOf(h) + slotPos(i)
@@ -93,6 +94,20 @@ func (r *Ring) Abandoned(alive func(place int) bool) uint64 {
 		}
 	}
 	return n
+}
+
+// askedOnce remembers the answers, so that hostile intents over everything do not make one
+// question of each slot. Nobody becomes an owner below a tail that was read before.
+func askedOnce(alive func(place int) bool) func(place int) bool {
+	known := make(map[int]bool)
+	return func(place int) bool {
+		lives, asked := known[place]
+		if !asked {
+			lives = alive(place)
+			known[place] = lives
+		}
+		return lives
+	}
 }
 
 // settled reports whether the slot at pos was committed or aborted.
