@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -165,6 +166,35 @@ func TestResourceThatEndsItsGoroutineIsOneThatDidNotEnd(t *testing.T) {
 	m.Unregister("runner")
 	_, err = m.Shutdown(t.Context(), manager.ShutdownOptions{})
 	require.NoError(t, err)
+}
+
+func TestOfSeveralShutdownsOneClosesAResource(t *testing.T) {
+	m := newManager(t, manager.Options{})
+	var closed atomic.Int32
+	entered := make(chan struct{}, 2)
+	leave := make(chan struct{})
+	require.NoError(t, m.Register(recorder{"runner", func(context.Context) error {
+		entered <- struct{}{}
+		<-leave
+		closed.Add(1)
+		return nil
+	}}))
+	done := make(chan error, 2)
+	shut := func() {
+		_, err := m.Shutdown(t.Context(), manager.ShutdownOptions{})
+		done <- err
+	}
+	go shut()
+	<-entered
+	go shut()
+	select {
+	case <-entered: // the second is at it as well
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(leave)
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+	assert.Equal(t, int32(1), closed.Load())
 }
 
 func TestResourceCannotCloseACycleThroughItsFormerSelf(t *testing.T) {

@@ -36,7 +36,9 @@ func (m *Manager) Register(r Resource, dependsOn ...string) error {
 				name, other, fs.ErrNotExist)
 		}
 	}
-	m.resources[name] = &resource{Resource: r, dependsOn: slices.Clone(dependsOn)}
+	m.resources[name] = &resource{
+		Resource: r, turn: make(chan struct{}, 1), dependsOn: slices.Clone(dependsOn),
+	}
 	return nil
 }
 
@@ -60,7 +62,29 @@ func (m *Manager) Unregister(name string) {
 // A resource is a Resource with its dependencies, which the Manager's mutex guards.
 type resource struct {
 	Resource
+	turn      chan struct{} // held by who closes it
 	dependsOn []string
+}
+
+// endResource closes a resource and unregisters it. Of several shutdowns at once one does.
+func (m *Manager) endResource(ctx context.Context, name string, r *resource) error {
+	select {
+	case r.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("somebody else closes it: %w", context.Cause(ctx))
+	}
+	defer func() { <-r.turn }()
+	m.mu.Lock()
+	ended := m.resources[name] != r
+	m.mu.Unlock()
+	if ended {
+		return nil
+	}
+	if err := r.Close(ctx); err != nil {
+		return err
+	}
+	m.Unregister(name)
+	return nil
 }
 
 // resourceDependsOn also records first: two calls may close a cycle together.

@@ -183,10 +183,10 @@ func (e *ending) one(ctx context.Context, name string) {
 	case r != nil:
 		ctx, cancel := e.share(ctx, name)
 		defer cancel()
-		if end.Err = r.Close(ctx); end.Err != nil {
-			end.Err = fmt.Errorf("manager: close %q: %w", name, end.Err)
+		if err := e.m.endResource(ctx, name, r); err != nil {
+			end.Err = fmt.Errorf("manager: close %q: %w", name, err)
 		} else {
-			e.m.Unregister(name)
+			end.Err = nil
 		}
 	default:
 		ctx, cancel := e.share(ctx, name)
