@@ -277,7 +277,7 @@ func TestGraphOfChannelsUnderLoadEndsInOrderAndAccountsForEveryMessage(t *testin
 	for i := range evidence.Size(t, "graphruns", 5) {
 		n := randomNetwork(rng, i%3)
 		n.Log = t.TempDir()
-		report := runNetwork(t, n, rng.IntN(networkProcesses))
+		report := runNetwork(t, n, rng.IntN(networkProcesses))[0]
 		n.judge(t, report, counts)
 		empty(t, dir)
 		times = append(times, report.Elapsed)
@@ -296,7 +296,22 @@ func TestGraphOfChannelsUnderLoadEndsInOrderAndAccountsForEveryMessage(t *testin
 	})
 }
 
-func runNetwork(t *testing.T, n network, closer int) (report manager.Report) {
+// TestAllProcessesMayShutDownAtOnce lets every process of a graph call Shutdown: each returns
+// without an error, and no message is lost over it.
+func TestAllProcessesMayShutDownAtOnce(t *testing.T) {
+	shmtest.Watchdog(t, limit)
+	rng, _ := shmtest.Rand(t)
+	dir := channeltest.Setenv(t)
+	n := randomNetwork(rng, 0)
+	n.Log = t.TempDir()
+	for _, report := range runNetwork(t, n, 0, 1, 2) {
+		n.judge(t, report, make(map[string]int64))
+	}
+	empty(t, dir)
+}
+
+// runNetwork runs one and returns the reports of those who end it.
+func runNetwork(t *testing.T, n network, closers ...int) []manager.Report {
 	t.Helper()
 	text, err := json.Marshal(n)
 	require.NoError(t, err)
@@ -318,15 +333,22 @@ func runNetwork(t *testing.T, n network, closer int) (report manager.Report) {
 	tell("load")
 	expect("warm")
 	tell("stall")
-	processes[closer].Say("shutdown")
-	line, ok := processes[closer].Hear()
+	for _, i := range closers {
+		processes[i].Say("shutdown")
+	}
+	lines := make([]string, len(closers)) // empty from one that failed
+	for k, i := range closers {
+		lines[k], _ = processes[i].Hear()
+	}
 	tell("end")
 	for _, p := range processes {
 		require.NoError(t, p.Wait())
 	}
-	require.True(t, ok)
-	require.NoError(t, json.Unmarshal([]byte(line), &report))
-	return report
+	reports := make([]manager.Report, len(closers))
+	for k, line := range lines {
+		require.NoError(t, json.Unmarshal([]byte(line), &reports[k]))
+	}
+	return reports
 }
 
 // judge compares a report with the logs of the processes.
