@@ -155,6 +155,24 @@ var engines = []engine{
 		},
 	},
 	{
+		name: "shutdowns", command: tests("./manager", "fault",
+			"TestKillOfACloserAnywhereIsCompletedByAnother"),
+		records: []string{"shutdowns"},
+		sizes: map[string][]string{
+			"small": {"SHMRING_SHUTDOWNKILLS=300"}, "release": {"SHMRING_SHUTDOWNKILLS=5000"},
+		},
+	},
+	{
+		name: "graphs", command: tests("./manager", "",
+			"TestGraphOfChannelsUnderLoadEndsInOrderAndAccountsForEveryMessage|"+
+				"TestManyChannelsOfOneProcess"),
+		records: []string{"graphs", "manychannels"},
+		sizes: map[string][]string{
+			"small":   {"SHMRING_GRAPHRUNS=20", "SHMRING_MANYCHANNELS=1000"},
+			"release": {"SHMRING_GRAPHRUNS=200", "SHMRING_MANYCHANNELS=1000"},
+		},
+	},
+	{
 		name: "syscalls", command: tests("./channel", "", "TestEverySystemCallMayFail"),
 		records: []string{"syscalls"},
 		sizes: map[string][]string{
