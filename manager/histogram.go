@@ -7,12 +7,14 @@ import (
 )
 
 // histogram counts durations in buckets whose limits grow by a quarter of a power of two,
-// so that a quantile is at most a fifth too large. Adding takes one atomic step.
+// so that a quantile is at most a fifth too large. Adding takes two atomic steps.
 type histogram struct {
 	buckets [4 * 64]atomic.Uint64
+	sumNs   atomic.Uint64
 }
 
 func (h *histogram) add(d time.Duration) {
+	h.sumNs.Add(uint64(max(d, 0)))
 	h.buckets[bucketOf(uint64(max(d, 0)))].Add(1)
 }
 
@@ -38,8 +40,19 @@ func limitOf(bucket int) uint64 {
 // A Latency is the distribution of the durations of operations.
 type Latency struct {
 	Count              uint64
+	Sum                time.Duration
 	P50, P90, P99, Max time.Duration // upper limits, at most a fifth too large
+
+	// Below counts the operations that took less than LatencyLimit of the same index.
+	Below [LatencyLimits]uint64
 }
+
+// LatencyLimits is how many steps the distribution in Latency.Below has.
+const LatencyLimits = 14
+
+// LatencyLimit returns the limits of Latency.Below: 1.024 µs for the first, and four times
+// more for each of the others, up to 69 s.
+func LatencyLimit(i int) time.Duration { return 1 << (10 + 2*i) }
 
 // read takes a snapshot.
 func (h *histogram) read() Latency {
@@ -48,6 +61,12 @@ func (h *histogram) read() Latency {
 	for i := range h.buckets {
 		counts[i] = h.buckets[i].Load()
 		l.Count += counts[i]
+	}
+	l.Sum = time.Duration(min(h.sumNs.Load(), 1<<63-1))
+	for i := range l.Below {
+		for _, n := range counts[:bucketOf(uint64(LatencyLimit(i)))] {
+			l.Below[i] += n
+		}
 	}
 	seen := uint64(0)
 	for i, n := range counts {

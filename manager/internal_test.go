@@ -47,6 +47,22 @@ func TestHistogramKeepsQuantilesWithinAFifth(t *testing.T) {
 	assert.GreaterOrEqual(t, l.Max, time.Millisecond)
 }
 
+func TestHistogramCountsWhatIsBelowEachLimit(t *testing.T) {
+	var h histogram
+	limit := LatencyLimit(3)
+	took := []time.Duration{0, limit - 1, limit, LatencyLimit(LatencyLimits - 1), time.Hour}
+	sum := time.Duration(0)
+	for _, d := range took {
+		h.add(d)
+		sum += d
+	}
+	l := h.read()
+	assert.Equal(t, uint64(len(took)), l.Count)
+	assert.Equal(t, sum, l.Sum)
+	assert.Equal(t, [LatencyLimits]uint64{1, 1, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3}, l.Below)
+	assert.Greater(t, LatencyLimit(LatencyLimits-1), time.Minute)
+}
+
 func TestTransientIsWhatMayPass(t *testing.T) {
 	assert.True(t, Transient(fmt.Errorf("x: %w", channel.ErrBusy)))
 	assert.True(t, Transient(&channel.PeerError{}))
