@@ -6,13 +6,17 @@ N       ?= 1000
 SIZE    ?= small
 RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/... ./manager/...
 
-.PHONY: help test race fuzz fault evidence bench lint model mutants demo check vet fmt staticcheck tools clean
+.PHONY: help test adapters race fuzz fault evidence bench lint model mutants demo check vet fmt staticcheck tools clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 test: ## all tests, shuffled
 	$(GO) test -shuffle=on -timeout 10m ./...
+
+adapters: ## the modules in adapters, which depend on others than shmring does
+	cd adapters/prom && GOWORK=off $(GO) vet ./... && GOWORK=off $(GO) mod tidy -diff && \
+	  GOWORK=off $(GO) test -shuffle=on -timeout 5m ./...
 
 race: ## tests of the core under the race detector, on 1, 2 and 4 processors
 	$(GO) test -race -shuffle=on -cpu 1,2,4 -timeout 15m $(RACEPKG)
@@ -53,6 +57,7 @@ staticcheck: $(TOOLS)/staticcheck
 
 lint: $(TOOLS)/golangci-lint ## golangci-lint with the whole rule set
 	$(TOOLS)/golangci-lint run ./...
+	cd adapters/prom && GOWORK=off $(TOOLS)/golangci-lint run ./...
 
 tools: $(addprefix $(TOOLS)/,staticcheck golangci-lint gofumpt benchstat) ## install them in .tools
 
