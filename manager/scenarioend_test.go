@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -145,6 +146,83 @@ func TestScenarioDamageIsRecoveredByOneWhileOthersWait(t *testing.T) {
 	receiver.Expect("received [1 3 4]")
 	require.NoError(t, receiver.Wait())
 	require.NoError(t, waiting.Wait())
+	empty(t, dir)
+}
+
+// guardProcess monitors a channel, and recovers it when it has to.
+var guardProcess = channeltest.Func("guard",
+	func(ctx context.Context, c *channeltest.Child) error {
+		return with(manager.Options{}, func(m *manager.Manager) error {
+			if _, err := m.Open(ctx, "q", channel.OpenOptions{}); err != nil {
+				return err
+			}
+			stop, err := m.StartMonitor(time.Millisecond, manager.MonitorOptions{Recover: patient})
+			if err != nil {
+				return err
+			}
+			defer stop()
+			c.Say("on guard")
+			_, err = c.Hear()
+			return err
+		})
+	})
+
+func TestScenarioMonitorsOfAllProcessesRecoverOnce(t *testing.T) {
+	ctx := t.Context()
+	dir := channeltest.Setenv(t)
+	m := newManager(t, manager.Options{Dir: dir})
+	require.NoError(t, declare(m, "q"))
+	require.NoError(t, sendNumbers(ctx, m, "q", 1, 3))
+	c, err := m.Channel("q")
+	require.NoError(t, err)
+	raw, err := c.Raw(ctx)
+	require.NoError(t, err)
+	entries, err := channel.List(dir)
+	require.NoError(t, err)
+	first := int64(entries[0].Geometry.SlotsOff)
+	require.NoError(t, writeAt(raw.Path(), bytes.Repeat([]byte{0x55}, 8), first))
+	guards := []*channeltest.Process{guardProcess.Start(t), guardProcess.Start(t)}
+	for _, g := range guards {
+		g.Expect("on guard")
+	}
+	stop, err := m.StartMonitor(time.Millisecond, manager.MonitorOptions{Recover: patient})
+	require.NoError(t, err)
+	other, err := channel.Open(ctx, "q", channel.OpenOptions{Dir: dir})
+	require.NoError(t, err)
+	rx, err := other.Receiver(ctx)
+	require.NoError(t, err)
+	_, err = rx.Recv(ctx)
+	require.ErrorIs(t, err, channel.ErrCorrupt)
+	require.NoError(t, other.Close()) // and all of them may
+	require.NoError(t, well(ctx, m, "q"))
+	stop()
+	for _, g := range guards {
+		g.Say("relieved")
+		require.NoError(t, g.Wait())
+	}
+	var states []state.State
+	for _, change := range raw.History() {
+		states = append(states, change.Word.State())
+	}
+	want := []state.State{state.Error, state.Recovering, state.Active}
+	require.GreaterOrEqual(t, len(states), len(want))
+	assert.Equal(t, want, states[len(states)-len(want):])
+	assert.Equal(t, 1, strings.Count(fmt.Sprint(states), state.Recovering.String()),
+		"one was enough")
+	got := uint64(1)
+	end := make(chan error, 1)
+	go func() {
+		end <- drainTo(ctx, m, "q", func(msg channel.Message) error {
+			if got++; numberOf(msg) != got {
+				return fmt.Errorf("message %d is %d", got, numberOf(msg))
+			}
+			return nil
+		})
+	}()
+	_, err = m.Shutdown(ctx, manager.ShutdownOptions{})
+	require.NoError(t, err)
+	require.NoError(t, <-end)
+	assert.Equal(t, uint64(3), got)
 	empty(t, dir)
 }
 
