@@ -142,6 +142,8 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 	switch {
 	case ended:
 		return true, nil
+	case !w.Valid(): // zeroes, maybe: they show no end, and nobody makes one
+		return true, wordError(w)
 	case w.State() == state.Active || w.State() == state.Recovering:
 		if !ch.repair() && ch.state.Load().State() == state.Active && !ch.ring.Sealed() {
 			return true, fmt.Errorf("%w: the drain was rolled back (%s)",

@@ -73,6 +73,9 @@ func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error)
 			return place, err
 		}
 		held = err.Error()
+		if w := ch.state.Load(); !w.Valid() { // nothing to do here for who gets it, or has it
+			return 0, wordError(w)
+		}
 		err = ch.sleepState(seq, ch.slice(ctx, longSlice))
 		switch {
 		case err != nil && !errors.Is(err, futex.ErrTimeout):
