@@ -47,3 +47,19 @@ func TestPanicInAFunctionOfTheCallerKeepsNoAttachment(t *testing.T) {
 	}
 	// The file goes with the last attachment, as the directory's check will see.
 }
+
+func TestCloseTakesWhatTheCallerClosedHimself(t *testing.T) {
+	ctx := t.Context()
+	m, err := manager.New(manager.Options{Dir: channeltest.Dir(t)})
+	require.NoError(t, err)
+	e, err := m.Event(ctx, "e")
+	require.NoError(t, err)
+	c, err := m.Create(ctx, "q", channel.Options{})
+	require.NoError(t, err)
+	ch, err := c.Raw(ctx)
+	require.NoError(t, err)
+	require.NoError(t, ch.Close())
+	require.NoError(t, e.Close())
+	require.NoError(t, m.Close())
+	require.ErrorIs(t, m.Close(), channel.ErrClosed)
+}

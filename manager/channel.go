@@ -248,8 +248,5 @@ func (c *Channel) detach() error {
 	if ch == nil {
 		return nil
 	}
-	if err := ch.Close(); !errors.Is(err, channel.ErrClosed) {
-		return err
-	}
-	return nil
+	return unlessClosed(ch.Close())
 }

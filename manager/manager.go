@@ -175,7 +175,7 @@ func (m *Manager) Close() error {
 		ends = append(ends, c.detach)
 	}
 	for _, e := range m.events {
-		ends = append(ends, e.Close)
+		ends = append(ends, func() error { return unlessClosed(e.Close()) })
 	}
 	m.mu.Unlock()
 	if monitor != nil {
@@ -188,6 +188,14 @@ func (m *Manager) Close() error {
 	}
 	closing.Wait()
 	return errors.Join(errs...)
+}
+
+// unlessClosed drops the error of a second Close: the first was the caller's own.
+func unlessClosed(err error) error {
+	if errors.Is(err, channel.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // errClosed is for calls on a closed Manager.
