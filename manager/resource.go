@@ -69,9 +69,13 @@ type resource struct {
 // endResource closes a resource and unregisters it. Of several shutdowns at once one does.
 func (m *Manager) endResource(ctx context.Context, name string, r *resource) error {
 	select {
-	case r.turn <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("somebody else closes it: %w", context.Cause(ctx))
+	case r.turn <- struct{}{}: // also when it is late: Close decides what to do then
+	default:
+		select {
+		case r.turn <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("somebody else closes it: %w", context.Cause(ctx))
+		}
 	}
 	defer func() { <-r.turn }()
 	m.mu.Lock()

@@ -207,7 +207,7 @@ func TestScenarioMonitorsOfAllProcessesRecoverOnce(t *testing.T) {
 	want := []state.State{state.Error, state.Recovering, state.Active}
 	require.GreaterOrEqual(t, len(states), len(want))
 	assert.Equal(t, want, states[len(states)-len(want):])
-	assert.Equal(t, 1, strings.Count(fmt.Sprint(states), state.Recovering.String()),
+	assert.Equal(t, 1, strings.Count(fmt.Sprint(states), "RECOVERING"),
 		"one was enough")
 	got := uint64(1)
 	end := make(chan error, 1)
@@ -374,4 +374,24 @@ func TestScenarioCoordinatedShutdown(t *testing.T) {
 	}
 	assert.Zero(t, report.Discarded+report.NotDelivered+report.Left)
 	empty(t, dir)
+}
+
+// TestShutdownThatIsLateStillClosesAResource: nobody else closes it, so there is nothing to
+// wait for, and its Close decides what to do without time.
+func TestShutdownThatIsLateStillClosesAResource(t *testing.T) {
+	m := newManager(t, manager.Options{})
+	for range 50 { // the choice between two ready cases is made at random
+		closed := 0
+		require.NoError(t, m.Register(recorder{"runner", func(ctx context.Context) error {
+			require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+			closed++
+			return nil
+		}}))
+		ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+		<-ctx.Done()
+		_, err := m.Shutdown(ctx, manager.ShutdownOptions{AtDeadline: channel.Force})
+		cancel()
+		require.NoError(t, err)
+		require.Equal(t, 1, closed)
+	}
 }
