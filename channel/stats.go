@@ -29,6 +29,7 @@ type Stats struct {
 	Senders       int    // living
 	Receivers     int    // living: 0 or 1
 	Deaths        []Death
+	DeadReceiver  uint64 // claim number of a receiver that died and has no successor; else 0
 }
 
 // A Death is an entry of the log of deaths.
@@ -75,6 +76,9 @@ func (ch *Channel) stats() Stats {
 		s.Depth = depth
 	}
 	s.ArenaUsed = ch.ring.ArenaUsed()
+	if row := &ch.view.Participants[layout.PlaceReceiver]; row.Claim.Load() == 0 { // sync: claim
+		s.DeadReceiver = row.Dead.Load() // sync: death
+	}
 	for place := range ch.places {
 		row := &ch.view.Participants[place]
 		role := layout.Role(row.Who.Role.Load())

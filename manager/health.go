@@ -172,7 +172,7 @@ func (j judge) channel(ch *channel.Channel, stall time.Duration) {
 	if s.ArenaBytes > 0 && float64(s.ArenaUsed) >= nearFull*float64(s.ArenaBytes) {
 		j.say(Degraded, "%d of %d arena bytes are in use", s.ArenaUsed, s.ArenaBytes)
 	}
-	if d, ok := lastDeath(s); ok && s.Receivers == 0 {
+	if d, ok := unfollowed(s); ok {
 		h.Dead = append(h.Dead, fmt.Sprintf("%s pid %d (%s)", d.Role, d.PID, d.Comm))
 		j.say(Degraded, "the %s pid %d (%s) died %s ago and has no successor", d.Role, d.PID,
 			d.Comm, short(time.Since(d.At)))
@@ -254,10 +254,10 @@ func (j judge) space(dir string) {
 	}
 }
 
-// lastDeath returns the last receiver's death, if nobody came after it.
-func lastDeath(s channel.Stats) (channel.Death, bool) {
-	for _, d := range slices.Backward(s.Deaths) {
-		if d.Role == layout.RoleReceiver {
+// unfollowed returns the death of a receiver that has no successor.
+func unfollowed(s channel.Stats) (channel.Death, bool) {
+	for _, d := range s.Deaths {
+		if d.Role == layout.RoleReceiver && d.Instance == s.DeadReceiver {
 			return d, true
 		}
 	}

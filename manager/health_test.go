@@ -99,6 +99,12 @@ func TestHealthNamesTheStoppedAndTheDead(t *testing.T) {
 	assert.True(t, msg.Redelivered())
 	msg.Release()
 	healthOf(t, m, "q", func(h manager.Health) bool { return h.Status == manager.Healthy })
+	rx, err := c.Receiver(ctx)
+	require.NoError(t, err)
+	require.NoError(t, rx.Close())
+	h, err = m.Health(ctx, "q")
+	require.NoError(t, err)
+	assert.Equal(t, manager.Healthy, h.Status, "the successor left: %v", h.Reasons)
 }
 
 func TestTrackedQueueIsJudgedToo(t *testing.T) {
