@@ -11,7 +11,7 @@ import (
 type Resource interface {
 	// Name is unique among the resources and channels of a Manager.
 	Name() string
-	// Close ends the resource. ctx ends when there is no more time for that.
+	// Close ends the resource. ctx ends, or has ended, when there is no more time for that.
 	Close(ctx context.Context) error
 }
 
