@@ -25,7 +25,7 @@ fuzz: ## every fuzz target for T each (T=10s); SHMRING_EVIDENCE=dir writes a rec
 	$(GO) run ./internal/evidence/fuzzreport -time $(T)
 
 fault: ## kill processes at every fault point, and N times at random (N=1000)
-	$(GO) test -tags fault -timeout 30m ./internal/fault/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/...
+	$(GO) test -tags fault -timeout 30m ./internal/fault/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./manager/...
 	SHMRING_KILLS=$(N) $(GO) test -run 'Kill' -count=1 -timeout 30m ./channel/
 
 evidence: ## run every engine at SIZE=small (minutes) or release (hours), and publish what they saw

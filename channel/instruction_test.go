@@ -181,7 +181,7 @@ func TestKillAtEveryInstruction(t *testing.T) {
 		Guarantees: []string{"G1", "G2", "G4", "G5", "G6", "G8", "G12", "G18"},
 		Seed:       seed, Counts: counts,
 		Note: "Calls of control operations: at the instructions that may touch the segment or " +
-			"ask the kernel; of those but shutdown and recover at so many of them as are counted. " +
+			"ask the kernel; but for shutdown and recover, at as many of those as are counted. " +
 			"Each second pass beside a process that sends to the same channel.",
 	})
 }

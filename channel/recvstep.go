@@ -154,8 +154,12 @@ func (rx *Receiver) sealedAndEmpty(w state.Word) error {
 		rx.final = io.EOF
 		return io.EOF
 	case state.Error:
+		fault.Point("channel.recv.error")
 		if ch.rollingBack() {
 			return ring.ErrEmpty
+		}
+		if ch.state.Load() != w {
+			return errAgain // the rollback was done while we asked whether it goes on
 		}
 		return ch.errorState()
 	case state.Active, state.Recovering:
