@@ -255,8 +255,8 @@ func (x *killTrial) probe() error {
 		if errors.Is(err, channel.ErrCorrupt) || errors.Is(err, channel.ErrState) {
 			break // damage that our receiver just found
 		}
-		if errors.Is(err, channel.ErrDraining) && x.over {
-			break // sealed by somebody who died before he could say so
+		if errors.Is(err, channel.ErrClosed) && x.over {
+			break // sealed by somebody who died before he could say so, and drained maybe
 		}
 		if err != nil {
 			return err
