@@ -28,7 +28,7 @@ import (
 const maxHit = 3
 
 // killers is how many trials run at a time.
-const killers = 3
+const killers = 10
 
 // crew makes the workers of a test.
 func killCrew(t testing.TB) []*killer {
