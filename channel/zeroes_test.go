@@ -46,7 +46,8 @@ func TestNobodyWaitsForADrainOrARoleOverZeroes(t *testing.T) {
 			<-begun
 			zero(t, ch)
 			err := <-ended // it may have met the moment in between
-			require.True(t, errors.Is(err, channel.ErrCorrupt) || errors.Is(err, channel.ErrFault), err)
+			known := errors.Is(err, channel.ErrCorrupt) || errors.Is(err, channel.ErrFault)
+			require.True(t, known, err)
 			_, err = rx.Recv(ctx)
 			require.Error(t, err)
 			require.NoError(t, ch.Close())
