@@ -140,9 +140,7 @@ func TestHangOfARunIsTold(t *testing.T) {
 	defer r.end()
 	r.openAll()
 	r.startReceiver()
-	for r.receiver().log.Empty() {
-		shmtest.Yield()
-	}
+	awaitWaiting(t, r.chs[0], "data")
 	r.receiver().signal(syscall.SIGSTOP)
 	text := r.dump()
 	for _, want := range []string{"State:ACTIVE", "Role:receiver", "goroutine ", ".Recv("} {

@@ -196,3 +196,23 @@ func TestKillWhileClaimingOrFreeingAPlaceFreesIt(t *testing.T) {
 		release()
 	}
 }
+
+// TestReaderOfNoticesEndsWhereItMayNotPoll lets the kernel refuse the poll: notices are read
+// by the runtime's poller then, and the last subscription still ends the reader.
+func TestReaderOfNoticesEndsWhereItMayNotPoll(t *testing.T) {
+	begin(t)
+	rules(t, "shm.notify.poll:errno=13")
+	s := create(t, "a")
+	heard := make(chan shm.Notice, 100)
+	stop, err := s.Notify(func(n shm.Notice) { heard <- n })
+	require.NoError(t, err)
+	other := open(t, "a")
+	require.NoError(t, other.Close())
+	<-heard
+	stop()
+	rules(t, "shm.notify.poll:errno=13")
+	stop, err = s.Notify(func(shm.Notice) {})
+	require.NoError(t, err)
+	stop() // before anything came
+	require.NoError(t, s.Detach(t.Context(), func() bool { return true }))
+}

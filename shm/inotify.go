@@ -130,16 +130,16 @@ func (h *notifier) remove(sub *subscription) {
 	}
 }
 
-// closeIfIdle returns what to wait for if it ended the reader, who closes the descriptors.
+// closeIfIdle returns what to wait for if it ended the reader. A number that is used anew
+// while the reader still polls it is not read from: the eventfd is ready by then.
 func (h *notifier) closeIfIdle() <-chan struct{} {
 	if h.file == nil || len(h.watches) > 0 {
 		return nil
 	}
 	done := h.done
 	one := binary.NativeEndian.AppendUint64(nil, 1)
-	if _, err := h.quit.Write(one); err != nil { // cannot be: its count is zero
-		_ = h.file.Close() // the reader meets that at the next event
-	}
+	_, _ = h.quit.Write(one) // ends a poll; its count is zero, so there is room
+	_ = h.file.Close()       // ends a read, where the kernel refuses to poll
 	h.file, h.quit, h.done = nil, nil, nil
 	return done
 }
@@ -147,10 +147,7 @@ func (h *notifier) closeIfIdle() <-chan struct{} {
 // read hands out events until it is told to end.
 func (h *notifier) read(r reader, done chan<- struct{}) {
 	defer close(done)
-	defer func() {
-		_ = r.file.Close() // neither holds anything to write back
-		_ = r.quit.Close()
-	}()
+	defer func() { _ = r.quit.Close() }() // it holds nothing to write back
 	buf := make([]byte, 64*(unix.SizeofInotifyEvent+unix.NAME_MAX+1))
 	for r.await() {
 		n, err := r.file.Read(buf)
@@ -174,6 +171,9 @@ func (r *reader) await() bool {
 		{Fd: int32(r.quitFD), Events: unix.POLLIN},
 	}
 	for {
+		if fault.Err("shm.notify.poll") != nil {
+			return true
+		}
 		_, err := unix.Poll(fds, -1)
 		if !errors.Is(err, unix.EINTR) {
 			return err != nil || fds[1].Revents == 0
