@@ -171,7 +171,7 @@ func (r *reader) await() bool {
 		{Fd: int32(r.quitFD), Events: unix.POLLIN},
 	}
 	for {
-		if fault.Err("shm.notify.poll") != nil {
+		if err := fault.Err("shm.notify.poll"); err != nil {
 			return true
 		}
 		_, err := unix.Poll(fds, -1)
