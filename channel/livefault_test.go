@@ -4,6 +4,7 @@ package channel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"testing"
@@ -102,6 +103,17 @@ func TestSenderThatStopsAtAnyStepOfASendIsNotRobbed(t *testing.T) {
 
 // TestRecovererThatIsStoppedIsNotTakenOver: it has the control lock. When it goes on, it
 // completes its work; if it is evicted instead, the next one does.
+func init() {
+	children["recover one"] = func(_ *shmtest.Conn, args []string) error {
+		ctx := context.Background()
+		ch, err := channel.Open(ctx, args[0], channel.OpenOptions{})
+		if err != nil {
+			return err
+		}
+		return errors.Join(mend(ctx, ch), ch.Close())
+	}
+}
+
 func TestRecovererThatIsStoppedIsNotTakenOver(t *testing.T) {
 	for _, evicted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("evicted %v", evicted), func(t *testing.T) {
@@ -111,8 +123,7 @@ func TestRecovererThatIsStoppedIsNotTakenOver(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, tx.Send(ctx, []byte("kept")))
 			ch.Control().Poison.Code.Store(uint32(layout.PoisonCommit))
-			child := startStopping(t, "channel.recover.recovering", "victim", "q",
-				t.TempDir()+"/acks", "recoverer")
+			child := startStopping(t, "channel.recover.recovering", "recover one", "q")
 			require.Equal(t, state.Recovering, ch.State())
 			require.ErrorIs(t, tx.Send(ctx, nil), channel.ErrDraining)
 			err = mend(short(t), ch)
