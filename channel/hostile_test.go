@@ -177,7 +177,7 @@ func (h *hostile) run(dir string, length time.Duration) {
 
 func TestHostileWriterBesideEveryCall(t *testing.T) {
 	if race.Enabled && os.Getenv("SHMRING_RACE_VISIBLE") != "0" {
-		t.Skip("the detector sees what the hostile writer makes of the ring: races that it made")
+		t.Skip("his stores break what the detector sees: TestHostileWriterOnPlainMappings runs it")
 	}
 	started := time.Now()
 	seconds := evidence.Size(t, "hostileseconds", 3)

@@ -59,6 +59,18 @@ func TestOrderOnPlainMappings(t *testing.T) {
 	require.NotContains(t, out, report)
 }
 
+// TestHostileWriterOnPlainMappings runs the hostile writer where the detector does not see
+// his stores, which break the order of the ring: it looks at everything else then.
+func TestHostileWriterOnPlainMappings(t *testing.T) {
+	if !race.Visible() {
+		t.Skip("the hostile writer runs on plain mappings anyway")
+	}
+	shmtest.Watchdog(t, 3*time.Minute)
+	out, err := runSelf(t, "^TestHostileWriterBesideEveryCall$", "0")
+	require.NoError(t, err, out)
+	require.NotContains(t, out, report)
+}
+
 // mistakes are programs that rely on an order that a channel does not give.
 var mistakes = map[string]func(s *sides){
 	"written after the send": func(s *sides) {
