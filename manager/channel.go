@@ -24,7 +24,9 @@ type Channel struct {
 
 	life context.Context // until the channel is detached
 	end  context.CancelCauseFunc
-	turn chan struct{} // held by who opens or takes a role
+	// Each is held by who opens the channel, or takes that role: one may be waited for long.
+	opening, sending, receiving chan struct{}
+
 	raw  atomic.Pointer[channel.Channel]
 	tx   atomic.Pointer[channel.Sender]
 	rx   atomic.Pointer[channel.Receiver]
@@ -55,13 +57,13 @@ func (c *Channel) Raw(ctx context.Context) (*channel.Channel, error) {
 // Sender returns this process's sender of the channel, taking the role if need be. While
 // there is no place for one more, it waits.
 func (c *Channel) Sender(ctx context.Context) (*channel.Sender, error) {
-	return role(ctx, c, &c.tx, (*channel.Channel).Sender)
+	return role(ctx, c, c.sending, &c.tx, (*channel.Channel).Sender)
 }
 
 // Receiver returns this process's receiver of the channel, taking the role if need be. While
 // another process has it, it waits.
 func (c *Channel) Receiver(ctx context.Context) (*channel.Receiver, error) {
-	return role(ctx, c, &c.rx, (*channel.Channel).Receiver)
+	return role(ctx, c, c.receiving, &c.rx, (*channel.Channel).Receiver)
 }
 
 // Send sends a copy of p as channel.Sender.Send does, and tries again while the failure may
@@ -135,7 +137,7 @@ func (c *Channel) operate(
 
 // role returns a role that was taken before, or takes it.
 func role[T any](
-	ctx context.Context, c *Channel, held *atomic.Pointer[T],
+	ctx context.Context, c *Channel, turn chan struct{}, held *atomic.Pointer[T],
 	take func(*channel.Channel, context.Context) (*T, error),
 ) (*T, error) {
 	if r := held.Load(); r != nil {
@@ -145,7 +147,7 @@ func role[T any](
 	if err != nil {
 		return nil, err
 	}
-	ctx, done, err := c.takeTurn(ctx)
+	ctx, done, err := c.takeTurn(ctx, turn)
 	if err != nil {
 		return nil, err
 	}
@@ -160,18 +162,20 @@ func role[T any](
 	return r, err
 }
 
-// takeTurn waits for the turn of this channel, which done gives back. The context that it
+// takeTurn waits for a turn of this channel, which done gives back. The context that it
 // returns ends also when the channel is detached.
-func (c *Channel) takeTurn(ctx context.Context) (_ context.Context, done func(), err error) {
+func (c *Channel) takeTurn(
+	ctx context.Context, turn chan struct{},
+) (_ context.Context, done func(), err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(c.life, func() { cancel(context.Cause(c.life)) })
 	end := func() { stop(); cancel(nil) }
 	select {
-	case c.turn <- struct{}{}:
+	case turn <- struct{}{}:
 		if ctx.Err() == nil && c.life.Err() == nil {
-			return ctx, func() { <-c.turn; end() }, nil
+			return ctx, func() { <-turn; end() }, nil
 		}
-		<-c.turn
+		<-turn
 	case <-ctx.Done():
 	}
 	err = context.Cause(c.life)
@@ -190,7 +194,7 @@ func (c *Channel) open(
 	if ch := c.raw.Load(); ch != nil {
 		return ch, nil
 	}
-	ctx, done, err := c.takeTurn(ctx)
+	ctx, done, err := c.takeTurn(ctx, c.opening)
 	if err != nil {
 		return nil, err
 	}
@@ -240,11 +244,11 @@ func (c *Channel) attached(
 
 // detach closes the channel, if it is open, and refuses every later use.
 func (c *Channel) detach() error {
-	c.end(errClosed) // whoever opens or waits for a role has the turn, and gives it back
+	c.end(errClosed) // whoever opens gives his turn back, and nobody opens after him
 	c.awaitIdle()
-	c.turn <- struct{}{}
+	c.opening <- struct{}{}
 	ch := c.raw.Load()
-	<-c.turn
+	<-c.opening
 	if ch == nil {
 		return nil
 	}

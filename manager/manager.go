@@ -226,7 +226,10 @@ func (m *Manager) register(name string, spec Spec) (c *Channel, fresh bool, err 
 			"under that name", name, fs.ErrExist)
 	}
 	if c = m.channels[name]; c == nil {
-		c, fresh = &Channel{m: m, name: name, spec: spec, turn: make(chan struct{}, 1)}, true
+		c, fresh = &Channel{
+			m: m, name: name, spec: spec, opening: make(chan struct{}, 1),
+			sending: make(chan struct{}, 1), receiving: make(chan struct{}, 1),
+		}, true
 		c.life, c.end = context.WithCancelCause(context.Background())
 		m.channels[name] = c
 	}

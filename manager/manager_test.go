@@ -264,6 +264,36 @@ func TestCloseEndsWhoeverOpensOrWaitsForARole(t *testing.T) {
 	require.ErrorIs(t, b.Declare("q", manager.Spec{}), channel.ErrClosed)
 }
 
+func TestWaitingForOneRoleKeepsNobodyFromTheOther(t *testing.T) {
+	ctx := t.Context()
+	dir := channeltest.Dir(t)
+	a := newManager(t, manager.Options{Dir: dir})
+	b := newManager(t, manager.Options{Dir: dir, OpTimeout: -1})
+	held, err := a.Create(ctx, "q", channel.Options{})
+	require.NoError(t, err)
+	_, err = held.Receiver(ctx)
+	require.NoError(t, err)
+	c, err := b.OpenOrCreate(ctx, "q", channel.Options{})
+	require.NoError(t, err)
+	waiting := make(chan error, 1)
+	begun := make(chan struct{})
+	go func() {
+		close(begun)
+		_, err := c.Receiver(context.Background())
+		waiting <- err
+	}()
+	<-begun
+	for range 100 {
+		shmtest.Yield() // so that it most likely waits
+	}
+	require.NoError(t, c.Send(context.Background(), []byte("beside")))
+	msg, err := held.Recv(ctx)
+	require.NoError(t, err)
+	msg.Release()
+	require.NoError(t, b.Close())
+	require.ErrorIs(t, <-waiting, channel.ErrClosed)
+}
+
 func TestDefaultIsOneManager(t *testing.T) {
 	first := manager.Default()
 	assert.Same(t, first, manager.Default())

@@ -38,7 +38,7 @@ func totals(records []evidence.Record) string {
 			fmt.Fprintf(&b, "| %s | %s |\n", what, group(n))
 		}
 	}
-	row("processes killed, at named steps, at machine instructions and at random", sum("kills"))
+	row("processes killed in the middle of something, by all engines together", sum("kills"))
 	row("messages verified byte by byte under chaos", of("chaos").Counts["messages"])
 	row("histories that porcupine found linearizable", of("histories").Counts["histories"])
 	row("races of senders against a close", of("closeraces").Counts["rounds"])
