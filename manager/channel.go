@@ -27,9 +27,9 @@ type Channel struct {
 	// Each is held by who opens the channel, or takes that role: one may be waited for long.
 	opening, sending, receiving chan struct{}
 
-	raw  atomic.Pointer[channel.Channel]
-	tx   atomic.Pointer[channel.Sender]
-	rx   atomic.Pointer[channel.Receiver]
+	raw atomic.Pointer[channel.Channel]
+	tx  atomic.Pointer[channel.Sender]
+	rx  atomic.Pointer[channel.Receiver]
 
 	outMu   sync.Mutex
 	out     []outgoing    // of SendAsync, behind outMu
