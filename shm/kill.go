@@ -59,7 +59,12 @@ func (s *Segment) Kill(pid int) (Held, error) {
 	if held.none() {
 		return none, s.noHolder(pid, "it holds nothing here that /proc shows")
 	}
-	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+	fault.Point("shm.kill.checked")
+	err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return none, fmt.Errorf("pid %d %w: it has ended", pid, ErrNoHolder)
+	case err != nil:
 		return none, fmt.Errorf("kill pid %d: %w", pid, err)
 	}
 	return held, nil

@@ -14,7 +14,7 @@ import (
 
 // TestKillOfAProcessThatEndsMeanwhileKillsNobody: from then on its number may be another's.
 func TestKillOfAProcessThatEndsMeanwhileKillsNobody(t *testing.T) {
-	for _, point := range []string{"shm.kill.opened", "shm.kill.read"} {
+	for _, point := range []string{"shm.kill.opened", "shm.kill.read", "shm.kill.checked"} {
 		t.Run(point, func(t *testing.T) {
 			begin(t)
 			s := create(t, "a")
