@@ -23,10 +23,18 @@ func TestRollbackThatEndsWhileItsReceiverLooksIsNoError(t *testing.T) {
 	require.NoError(t, err)
 	done := false
 	atPoint(t, "channel.recv.error", func() {
-		if !done {
-			done = true
-			require.NoError(t, mend(ctx, ch))
-		}
+		done = true
+		_, err := m.Move(m.Load(), state.Change{
+			To: state.Recovering, Reason: "rollback: a shutdown",
+		})
+		require.NoError(t, err)
+		_, err = m.Move(m.Load(), state.Change{
+			To: state.Active, Reason: "rollback: a shutdown", Between: func() error {
+				ch.Control().Tail.V.And(1<<63 - 1)
+				return nil
+			},
+		})
+		require.NoError(t, err)
 	})
 	_, err = rx.TryRecv()
 	require.True(t, done)
