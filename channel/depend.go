@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
 
@@ -44,6 +45,7 @@ func (ch *Channel) Independ(ctx context.Context, name string) error {
 			row := &ch.ctl.Depends[i]
 			if d, ok := loadDependency(row); ok && d.Name == name {
 				row.State.Store(0) // sync: dependency
+				fault.Point("channel.independ.free")
 				ch.state.WakeAll()
 			}
 		}
@@ -88,10 +90,13 @@ func (ch *Channel) dependLocked(d Dependency) error {
 	}
 	row := &ch.ctl.Depends[free]
 	row.State.Store(0) // sync: dependency
+	fault.Point("channel.depend.free")
 	row.Instance[0].Store(binary.LittleEndian.Uint64(d.Instance[:8]))
 	row.Instance[1].Store(binary.LittleEndian.Uint64(d.Instance[8:]))
 	layout.StoreText(row.Name[:], d.Name)
+	fault.Point("channel.depend.written")
 	row.State.Store(1) // sync: dependency
+	fault.Point("channel.depend.valid")
 	ch.state.WakeAll()
 	return nil
 }

@@ -144,6 +144,13 @@ func (x *killTrial) finish() error {
 	}
 	if x.watch != nil {
 		x.counts.holes += int64(x.watch.Stats().Holes)
+		err = errors.Join(err, announced(x.watch))
+	}
+	if x.role == "announcer" {
+		rerr := channel.Remove(x.ctx, successor, channel.RemoveOptions{Dir: x.dir})
+		if !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
 	}
 	return err
 }

@@ -51,6 +51,13 @@ var matrix = []killRow{
 	{role: "recoverer", kind: mpsc, setting: damaged},
 	{role: "recoverer", kind: mpsc, setting: poisoned},
 
+	{role: "announcer", kind: spsc, setting: seeded},
+	{role: "announcer", kind: mpsc, setting: empty, senders: 1, receiver: true},
+	{
+		role: "announcer", kind: mpsc, setting: empty,
+		before: "announcer channel.announce.written:kill",
+	},
+
 	{role: "creator", kind: mpsc, setting: absent},
 	{role: "opener", kind: mpsc, setting: absent},
 	{role: "opener", kind: mpsc, setting: seeded},

@@ -133,6 +133,10 @@ func TestKillOfAForcerAtEveryPoint(t *testing.T)    { killAll(t, "forcer") }
 func TestKillOfARollbackAtEveryPoint(t *testing.T)  { killAll(t, "rollback") }
 func TestKillOfARecovererAtEveryPoint(t *testing.T) { killAll(t, "recoverer", "settler") }
 func TestKillOfAnOpenerAtEveryPoint(t *testing.T)   { killAll(t, "creator", "opener", "remover") }
+func TestKillOfAnAnnouncerAtEveryPoint(t *testing.T) {
+	killAll(t, "announcer")
+}
+
 func TestKillOfAnEventsUserAtEveryPoint(t *testing.T) {
 	killAll(t, "signaller", "listener", "overtaken", "eventopener")
 }

@@ -92,6 +92,7 @@ var parts = map[string]func(p *victimPart) error{
 	"rollback":  partShutdown(channel.Rollback),
 	"recoverer": partRecoverer,
 	"settler":   partSettler,
+	"announcer": partAnnouncer,
 	"creator":   partCreator,
 	"opener":    partOpener,
 	"remover":   partRemover,

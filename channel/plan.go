@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
 
@@ -25,13 +26,16 @@ func (ch *Channel) Announce(ctx context.Context, reason string, deadline time.Ti
 	return ch.withLock(ctx, "announce", func() error {
 		p := &ch.ctl.Plan
 		p.Set.Store(0) // sync: plan
+		fault.Point("channel.announce.free")
 		p.DeadlineNs.Store(0)
 		if !deadline.IsZero() {
 			p.DeadlineNs.Store(deadline.UnixNano())
 		}
 		ch.self.Store(&p.Who, layout.RoleController)
 		layout.StoreText(p.Reason[:], reason)
+		fault.Point("channel.announce.written")
 		p.Set.Store(1) // sync: plan
+		fault.Point("channel.announce.valid")
 		ch.state.WakeAll()
 		return nil
 	})
@@ -41,6 +45,7 @@ func (ch *Channel) Announce(ctx context.Context, reason string, deadline time.Ti
 func (ch *Channel) Withdraw(ctx context.Context) error {
 	return ch.withLock(ctx, "withdraw", func() error {
 		if ch.ctl.Plan.Set.Swap(0) != 0 { // sync: plan
+			fault.Point("channel.withdraw.free")
 			ch.state.WakeAll()
 		}
 		return nil
