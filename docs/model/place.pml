@@ -8,10 +8,15 @@
  * every hole, and the row of a living holder is never emptied.
  *
  * run: clean
+ * run: clean -DRIVAL
  * run: deadlock -DTRUST_TRACE
  * run: assert -DSETTLE_UNLOCKED
  * run: assert -DCLEAR_LATE
+ * run: assert -DRIVAL -DSETTLE_UNLOCKED
+ * run: assert -DRIVAL -DCLEAR_LATE
  *
+ * RIVAL: beside them a sender at another place, which lives, races for the tail; who loses the
+ *   CAS clears its intent before it tries again.
  * TRUST_TRACE: a hole is skipped only if the dead owner's intent is still there to prove it. The
  *   newcomer wiped that, and the hole stays for ever.
  * SETTLE_UNLOCKED: who finds a claim number without a lock clears the row without taking the
@@ -21,26 +26,50 @@
 #define OLD 1
 #define NEW 2
 #define SETTLER 3
+#define OTHER 4
 
 byte holder;             /* of the place's byte; 0: free */
 byte claim, intent;      /* intent: position + 1 */
 byte tail, head;
-byte word[2], owner[2];  /* word: 0 uncommitted, 1 full, 2 aborted */
+byte rivalIntent;        /* of the other place, whose byte is never free */
+byte word[3], owner[3];  /* word: 0 uncommitted, 1 full, 2 aborted */
 bool kill, oldDead, newSent;
+#ifdef RIVAL
+bool rivalSent;
+#else
+bool rivalSent = true;
+#endif
+
+/* The CAS of tail, from t; whoever loses it has to begin anew. */
+inline claimSlot(who)
+{
+	d_step { won = (tail == t); if :: won -> tail = t + 1; owner[t] = who :: else fi }
+}
+
+inline commit()
+{
+	d_step { if :: word[t] == 0 -> word[t] = 1 :: else -> assert(false) fi }
+}
 
 inline send(who)
 {
-	/* one sender at a time here: the CAS cannot be lost, but tail moves after the intent */
-	t = tail;
-	intent = t + 1;
-	d_step { tail = t + 1; owner[t] = who };
-	d_step { if :: word[t] == 0 -> word[t] = 1 :: else -> assert(false) fi };
+	do
+	:: t = tail;
+		intent = t + 1;
+		claimSlot(who);
+		if
+		:: won -> break
+		:: else -> intent = 0
+		fi
+	od;
+	commit();
 	intent = 0
 }
 
 active proctype Old()
 {
 	byte t;
+	bool won;
 
 	{
 		atomic { holder = OLD; claim = OLD };
@@ -68,14 +97,21 @@ inline settle(me)
 active proctype New()
 {
 	byte t;
+	bool won;
 
 	atomic { oldDead && holder == 0 -> holder = NEW };
 #ifdef CLEAR_LATE
-	t = tail;
-	intent = t + 1;
-	d_step { tail = t + 1; owner[t] = NEW };
+	do
+	:: t = tail;
+		intent = t + 1;
+		claimSlot(NEW);
+		if
+		:: won -> break
+		:: else -> intent = 0
+		fi
+	od;
 	settle(NEW);
-	d_step { if :: word[t] == 0 -> word[t] = 1 :: else -> assert(false) fi };
+	commit();
 #else
 	settle(NEW);
 	intent = 0;
@@ -104,6 +140,27 @@ out:
 	skip
 }
 
+#ifdef RIVAL
+active proctype Rival()
+{
+	byte t;
+	bool won;
+
+	do
+	:: t = tail;
+		rivalIntent = t + 1;
+		claimSlot(OTHER);
+		if
+		:: won -> break
+		:: else -> rivalIntent = 0
+		fi
+	od;
+	commit();
+	rivalIntent = 0;
+	rivalSent = true
+}
+#endif
+
 active proctype Receiver()
 {
 	byte t;
@@ -123,6 +180,10 @@ active proctype Receiver()
 		:: else
 		fi;
 		if
+		:: rivalIntent == head + 1 -> covered = true
+		:: else
+		fi;
+		if
 		:: !covered ->
 #endif
 			d_step {
@@ -138,9 +199,9 @@ active proctype Receiver()
 #ifdef TRUST_TRACE
 			(word[head] != 0 || (intent == head + 1 && holder == 0))
 #else
-			(word[head] != 0 || intent != head + 1 || holder == 0)
+			(word[head] != 0 || rivalIntent != head + 1 && (intent != head + 1 || holder == 0))
 #endif
 		fi
-	:: head == tail && newSent -> break
+	:: head == tail && newSent && rivalSent -> break
 	od
 }

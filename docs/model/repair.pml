@@ -10,12 +10,14 @@
  *
  * run: clean
  * run: clean -DBROKEN
+ * run: clean -DBROKEN -DTWO
  * run: assert -DSTATE_BEFORE_SEAL
  * run: assert -DBROKEN -DSTATE_BEFORE_UNSEAL
  * run: assert -DBROKEN -DPOISON_AFTER_UNSEAL
  * run: assert -DBROKEN -DNO_LOCK
  * run: assert -DNO_HELP
  *
+ * TWO: a second recoverer, killed anywhere as well.
  * BROKEN: the channel begins in ERROR, else in ACTIVE.
  * STATE_BEFORE_SEAL: a receiver in DRAINING takes an unsealed ring at its tail for the end.
  * STATE_BEFORE_UNSEAL: a recoverer killed in between looks like a closer killed in between, and
@@ -34,6 +36,7 @@
 #define RECOVERER 1
 #define HELPER 2
 #define HELPER2 3
+#define RECOVERER2 4
 #define NOBODY 9
 
 #ifdef BROKEN
@@ -44,7 +47,7 @@ byte state = ACTIVE;
 bool sealed, poison;
 #endif
 byte control = NOBODY;
-bool kill[4], gone[4];
+bool kill[5], gone[5];
 bool wanted, found;              /* ghosts: a closer began; damage was found while it ran */
 
 inline lock(me) { atomic { control == NOBODY -> control = me } }
@@ -104,12 +107,12 @@ active proctype Closer()
 	} unless { kill[CLOSER] -> died(CLOSER) }
 }
 
-active proctype Recoverer()
+proctype Recoverer(byte me)
 {
 	byte s;
 
 	{
-		lock(RECOVERER);
+		lock(me);
 		repairLocked();
 		if
 		:: state == ERROR ->
@@ -132,8 +135,20 @@ active proctype Recoverer()
 		:: else
 		fi;
 		control = NOBODY;
-		gone[RECOVERER] = true
-	} unless { kill[RECOVERER] -> died(RECOVERER) }
+		gone[me] = true
+	} unless { kill[me] -> died(me) }
+}
+
+init
+{
+	atomic {
+		run Recoverer(RECOVERER);
+#ifdef TWO
+		run Recoverer(RECOVERER2)
+#else
+		gone[RECOVERER2] = true
+#endif
+	}
 }
 
 /* Somebody who meets an impossible word in a running channel. */
@@ -174,7 +189,7 @@ active proctype Helper2()
 {
 	byte s;
 
-	(gone[CLOSER] && gone[RECOVERER] && gone[HELPER]);
+	(gone[CLOSER] && gone[RECOVERER] && gone[RECOVERER2] && gone[HELPER]);
 	timeout;
 #ifndef NO_HELP
 	repairLocked();
@@ -190,6 +205,7 @@ active proctype Killer()
 {
 	if :: kill[CLOSER] = true :: skip fi;
 	if :: kill[RECOVERER] = true :: skip fi;
+	if :: kill[RECOVERER2] = true :: skip fi;
 	if :: kill[HELPER] = true :: skip fi
 }
 
