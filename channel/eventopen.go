@@ -17,6 +17,7 @@ type EventOptions struct {
 	MaxParticipants int         // handles at a time: 4 to 256; 0: DefaultMaxParticipants
 	Mode            fs.FileMode // permission bits; 0: 0600
 	Lifetime        Lifetime    // Ephemeral if zero
+	Nameless        bool        // never linked under a name; hand it over by Event.File
 	OpenOptions
 }
 
@@ -44,7 +45,7 @@ func (o EventOptions) params() (layout.Params, error) {
 
 // CreateEvent makes a new event and attaches to it. It fails with fs.ErrExist if the name
 // is taken, with ErrNoSpace if shared memory is too small, and with ErrLayout if the
-// options are impossible.
+// options are impossible. With EventOptions.Nameless the name must be empty.
 func CreateEvent(ctx context.Context, name string, o EventOptions) (*Event, error) {
 	e, err := createEvent(ctx, name, o)
 	return e, openError("create event", name, err)
@@ -54,6 +55,10 @@ func createEvent(ctx context.Context, name string, o EventOptions) (*Event, erro
 	p, err := o.params()
 	if err != nil {
 		return nil, err
+	}
+	if o.Nameless != (name == "") {
+		return nil, fmt.Errorf("%w: a nameless event has no name, any other needs one",
+			fs.ErrInvalid)
 	}
 	if o.ReadOnly {
 		return nil, fmt.Errorf("%w: an event cannot be created read-only", fs.ErrInvalid)
@@ -104,15 +109,7 @@ func openEventOnce(ctx context.Context, name string, o OpenOptions) (*Event, err
 	if err != nil {
 		return nil, err
 	}
-	err = checkKind(seg, layout.KindEvent)
-	if err == nil && !o.ReadOnly && !seg.SameBoot() {
-		err = fmt.Errorf("%w: it was created before the last boot; "+
-			"OpenOrCreateEvent replaces it, Remove deletes it", ErrStale)
-	}
-	if err != nil {
-		return nil, errors.Join(err, leaveSegment(ctx, seg, keepFile))
-	}
-	return attachEvent(seg, o)
+	return admitEvent(ctx, seg, o)
 }
 
 // attachEvent makes an Event of an open segment, and takes a place. On error the segment
@@ -159,9 +156,9 @@ func attachEvent(seg *shm.Segment, o OpenOptions) (*Event, error) {
 //	damaged, or never signalled
 //	with other places             replace; Event.Replaced says why
 func OpenOrCreateEvent(ctx context.Context, name string, o EventOptions) (*Event, error) {
-	if o.ReadOnly {
+	if o.ReadOnly || o.Nameless {
 		return nil, openError("open event", name,
-			fmt.Errorf("%w: OpenOrCreateEvent is read-write", fs.ErrInvalid))
+			fmt.Errorf("%w: OpenOrCreateEvent is read-write and needs a name", fs.ErrInvalid))
 	}
 	want, err := o.params()
 	if err != nil {
