@@ -4,7 +4,7 @@ TOOLS   := $(CURDIR)/.tools
 T       ?= 10s
 N       ?= 1000
 SIZE    ?= small
-RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/... ./manager/...
+RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/... ./manager/... ./link/...
 
 .PHONY: help test adapters race fuzz fault evidence bench lint model mutants demo check vet fmt staticcheck tools clean
 
@@ -25,7 +25,7 @@ fuzz: ## every fuzz target for T each (T=10s); SHMRING_EVIDENCE=dir writes a rec
 	$(GO) run ./internal/evidence/fuzzreport -time $(T)
 
 fault: ## kill processes at every fault point, and N times at random (N=1000)
-	$(GO) test -tags fault -timeout 30m ./internal/fault/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./manager/...
+	$(GO) test -tags fault -timeout 30m ./internal/fault/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./manager/... ./link/...
 	SHMRING_KILLS=$(N) $(GO) test -run 'Kill' -count=1 -timeout 30m ./channel/
 
 evidence: ## run every engine at SIZE=small (minutes) or release (hours), and publish what they saw

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// core is what an importer of manager links.
-var core = []string{"./futex", "./state", "./shm", "./ring", "./channel", "./manager"}
+// core is what an importer of link links.
+var core = []string{"./futex", "./state", "./shm", "./ring", "./channel", "./manager", "./link"}
 
 // TestCrossBuilds builds for other systems what programs import that also run there.
 func TestCrossBuilds(t *testing.T) {

@@ -107,6 +107,7 @@ var arrows = map[string][]string{
 		"channel", "futex", "internal/fault", "internal/layout", "internal/race", "ring", "shm",
 		"state",
 	},
+	"link": {"channel", "manager", "state"},
 }
 
 func TestImportsPointDown(t *testing.T) {

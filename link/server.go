@@ -1,0 +1,242 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"shmring/channel"
+)
+
+// A Server is the server's side of one instance: of one runner, from its start to its end.
+// Its methods may be called by several goroutines. After the end they return errors.
+type Server struct {
+	opts     Options
+	set      *segments
+	id       ID
+	requests *port
+	control  *port
+	tokens   *channel.Receiver
+	began    time.Time
+
+	joined   chan struct{} // closed when the runner has attached
+	gone     chan struct{} // closed when the runner has ended
+	draining atomic.Bool
+	sent     atomic.Uint64
+	received atomic.Uint64
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+	end *EndedError
+	pid int
+}
+
+// newServer creates the segments of an instance and takes the server's roles.
+func newServer(ctx context.Context, o Options) (*Server, error) {
+	set, err := create(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts: o, set: set, id: set.id(), began: time.Now(),
+		joined: make(chan struct{}), gone: make(chan struct{}),
+	}
+	if err := s.takeRoles(ctx); err != nil {
+		return nil, errors.Join(err, set.end(context.WithoutCancel(ctx), "it never began"))
+	}
+	return s, nil
+}
+
+func (s *Server) takeRoles(ctx context.Context) error {
+	req, err := s.set.requests.TrySender()
+	if err != nil {
+		return err
+	}
+	ctl, err := s.set.control.TrySender()
+	if err != nil {
+		return err
+	}
+	if s.tokens, err = s.set.tokens.TryReceiver(); err != nil {
+		return err
+	}
+	s.requests, s.control = newPort(req), newPort(ctl)
+	return s.control.send(ctx, Frame{ID: Version, Kind: hello, Payload: s.set.hello()})
+}
+
+// Instance returns the identity of this instance, which no other has.
+func (s *Server) Instance() ID { return s.id }
+
+// PID returns the runner's process id: of the child, or, for one that came by itself, as it
+// says in its own pid namespace. It is 0 before the runner has joined.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pid
+}
+
+// Done is closed when the runner has ended. What it sent can be received after that.
+func (s *Server) Done() <-chan struct{} { return s.gone }
+
+// Err returns nil while the runner lives, and an *EndedError when it has ended.
+func (s *Server) Err() error {
+	select {
+	case <-s.gone:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.end
+	default:
+		return nil
+	}
+}
+
+// MaxPayload returns the largest payload of a frame to the runner, in bytes.
+func (s *Server) MaxPayload() int { return s.set.requests.MaxMessage() - HeaderSize }
+
+// Channels returns the segments themselves, for what this package does not do. They must not
+// be closed.
+func (s *Server) Channels() (requests, tokens, control *channel.Channel, status *channel.Event) {
+	return s.set.requests, s.set.tokens, s.set.control, s.set.status
+}
+
+// Send sends a copy of a frame to the runner, and waits while the channel is full. Errors
+// are those of channel.Sender.Send: channel.ErrDraining when the link is being stopped; or
+// ErrRunnerEnded.
+func (s *Server) Send(ctx context.Context, f Frame) error {
+	err := s.requests.send(ctx, f)
+	if err == nil {
+		s.sent.Add(1)
+	}
+	return s.explain(ctx, err)
+}
+
+// SendBatch sends frames in order and returns how many were accepted: all if the error is
+// nil, else the first n.
+func (s *Server) SendBatch(ctx context.Context, fs []Frame) (n int, err error) {
+	n, err = s.requests.sendBatch(ctx, fs)
+	s.sent.Add(uint64(n))
+	return n, s.explain(ctx, err)
+}
+
+// Reserve makes room for a frame to the runner whose payload of at most n bytes is then
+// written in place: blobs need no copy. f.Payload is not used.
+func (s *Server) Reserve(ctx context.Context, f Frame, n int) (Lease, error) {
+	l, err := s.requests.reserve(ctx, f, n)
+	if err == nil {
+		s.sent.Add(1)
+	}
+	return l, s.explain(ctx, err)
+}
+
+// Cancel tells the runner that a request is not wanted any more. It overtakes everything
+// that is in the other channels, however full they are.
+func (s *Server) Cancel(ctx context.Context, id uint64) error {
+	return s.explain(ctx, s.control.send(ctx, Frame{ID: id, Kind: Cancel}))
+}
+
+// Control sends a small frame of a kind of the user's ahead of all requests. Its payload has
+// at most some hundred bytes: channel.ErrTooBig says how many.
+func (s *Server) Control(ctx context.Context, f Frame) error {
+	if f.Kind < User {
+		return fmt.Errorf("%w: control frames are of kind User or above, not %v",
+			ErrProtocol, f.Kind)
+	}
+	return s.explain(ctx, s.control.send(ctx, f))
+}
+
+// Recv returns the next frame of the runner, in place; it must be released. Whatever the
+// runner sent comes first; then io.EOF, bare, if the link is being stopped and the runner has
+// finished, or an ErrRunnerEnded.
+func (s *Server) Recv(ctx context.Context) (Frame, error) {
+	m, err := s.tokens.Recv(ctx)
+	if err == nil {
+		s.received.Add(1)
+		return parse(m)
+	}
+	if errors.Is(err, io.EOF) && s.draining.Load() {
+		return Frame{}, io.EOF
+	}
+	return Frame{}, s.explain(ctx, err)
+}
+
+// Frames iterates over what the runner sends, as Recv returns it. Each frame is valid until
+// the next iteration, and is released by the loop. io.EOF ends the loop silently; another
+// error is yielded once and ends it too.
+func (s *Server) Frames(ctx context.Context) iter.Seq2[Frame, error] {
+	return frames(ctx, s.Recv)
+}
+
+func frames(
+	ctx context.Context, recv func(context.Context) (Frame, error),
+) iter.Seq2[Frame, error] {
+	return func(yield func(Frame, error) bool) {
+		for {
+			f, err := recv(ctx)
+			if errors.Is(err, io.EOF) || !once(yield, f, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// once yields a frame and releases it, also if the loop's body panics.
+func once(yield func(Frame, error) bool, f Frame, err error) bool {
+	if err == nil {
+		defer f.Release()
+	}
+	return yield(f, err)
+}
+
+// Status returns what is known of the runner: by its own word, and by the kernel's.
+func (s *Server) Status() Status {
+	var st Status
+	if _, value, err := s.set.status.Load(); err == nil {
+		if t, ok := decodeTold(value); ok {
+			st.fill(t)
+		}
+	}
+	st.observe(s.set, s.opts.StallAfter)
+	if st.PID == 0 {
+		st.PID = s.PID()
+	}
+	return st
+}
+
+// endTime is how long an error waits for the exit status of a runner whose locks are free.
+const endTime = time.Second
+
+// explain turns the errors by which a channel tells of the runner's end into an EndedError.
+func (s *Server) explain(ctx context.Context, err error) error {
+	switch {
+	case err == nil, ctx.Err() != nil:
+		return err
+	case errors.Is(err, channel.ErrPeerDead), errors.Is(err, io.EOF):
+	case errors.Is(err, channel.ErrClosed), errors.Is(err, channel.ErrOrphaned):
+		if ended := s.Err(); ended != nil {
+			return ended
+		}
+		return err
+	default:
+		return err
+	}
+	timer := time.NewTimer(endTime)
+	defer timer.Stop()
+	select {
+	case <-s.gone:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	if ended := s.Err(); ended != nil {
+		return ended
+	}
+	how := err
+	if errors.Is(err, io.EOF) {
+		how = nil
+	}
+	return &EndedError{Instance: s.id, PID: s.PID(), Joined: true, Err: how}
+}
