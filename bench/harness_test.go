@@ -16,33 +16,63 @@ func TestBenchmarksRunAndReport(t *testing.T) {
 	for name, g := range map[string]group{
 		"RoundTrip": roundTrips, "Stream": streams, "Size": sizes(), "Bare": bares(),
 	} {
-		for _, c := range g {
-			t.Run(name+"/"+c.name, func(t *testing.T) {
-				few := c.few
-				if few == 0 {
-					few = 500
-				}
-				started, stopped := 0, 0
-				metrics := map[string]float64{}
-				c.body(&run{
-					TB: t, n: few,
-					start:  func() { started++ },
-					stop:   func() { stopped++ },
-					metric: func(v float64, unit string) { metrics[unit] = v },
-					bytes:  func(int64) {},
-					// One is enough: on a busy machine each takes its time.
-					wantLine: c.name == "spin/two-words",
-				})
-				assert.Equal(t, 1, started, "timer started")
-				assert.Equal(t, 1, stopped, "timer stopped")
-				for unit, v := range metrics {
-					assert.GreaterOrEqual(t, v, 0.0, unit)
-				}
-				if name != "Bare" {
-					assert.Positive(t, metrics["cpu-ns/op"])
-				}
-			})
+		runEach(t, name, g, func(t *testing.T, metrics map[string]float64) {
+			t.Helper()
+			if name != "Bare" {
+				assert.Positive(t, metrics["cpu-ns/op"])
+			}
+		})
+	}
+}
+
+// The workloads as well: of each kind the first in a short run.
+func TestWorkloadsRunAndReport(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	for name, g := range workloads() {
+		if testing.Short() {
+			g = g[:1]
 		}
+		runEach(t, name, g, func(t *testing.T, metrics map[string]float64) {
+			t.Helper()
+			_, timed := metrics["p50-ns"]
+			_, paced := metrics["msg/s"]
+			assert.True(t, timed || paced, "%v", metrics)
+			if name != "W11" {
+				assert.Positive(t, metrics["cpu-ns/op"])
+			}
+		})
+	}
+}
+
+// runEach runs the bodies of a group with few messages.
+func runEach(
+	t *testing.T, name string, g group, check func(*testing.T, map[string]float64),
+) {
+	t.Helper()
+	for _, c := range g {
+		t.Run(name+"/"+c.name, func(t *testing.T) {
+			few := c.few
+			if few == 0 {
+				few = 500
+			}
+			started, stopped := 0, 0
+			metrics := map[string]float64{}
+			c.body(&run{
+				TB: t, n: few,
+				start:  func() { started++ },
+				stop:   func() { stopped++ },
+				metric: func(v float64, unit string) { metrics[unit] = v },
+				bytes:  func(int64) {},
+				// One is enough: on a busy machine each takes its time.
+				wantLine: c.name == "spin/two-words",
+			})
+			assert.Equal(t, 1, started, "timer started")
+			assert.Equal(t, 1, stopped, "timer stopped")
+			for unit, v := range metrics {
+				assert.GreaterOrEqual(t, v, 0.0, unit)
+			}
+			check(t, metrics)
+		})
 	}
 }
 

@@ -4,11 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"shmring/internal/measure"
 
 	"shmring/internal/shmtest"
 )
@@ -26,16 +24,7 @@ func TestMain(m *testing.M) {
 // describe prints, as configuration lines of the benchmark format, what a figure is
 // worth nothing without.
 func describe() {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err == nil {
-		fmt.Printf("kernel: %s\n", unix.ByteSliceToString(u.Release[:]))
+	for _, f := range measure.Machine() {
+		fmt.Printf("%s: %s\n", f.Key, f.Value)
 	}
-	fmt.Printf("go: %s\n", runtime.Version())
-	cores := usableCores()
-	if len(cores) < 2 {
-		fmt.Println("cores: 1, both sides share it, not pinned")
-		return
-	}
-	fmt.Printf("cores: %d, pinned: one side to core %d, the other to %s\n", len(cores), cores[0],
-		strings.Trim(fmt.Sprint(cores[1:]), "[]"))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shmring/channel"
+	"shmring/internal/measure"
 	"shmring/internal/shmtest"
 )
 
@@ -22,13 +23,15 @@ const watchdog = 2 * time.Minute
 // A job tells a peer what it is. It travels as JSON.
 type job struct {
 	Kind     string        // key of peerKinds
-	Core     int           // to pin to, or anyCore
+	Core     int           // to pin to, or measure.AnyCore
 	Sender   uint64        // which sender this is, from zero
 	Channels []string      // names
 	Spin     time.Duration // OpenOptions.Spin
 	Size     int           // bytes of a message
 	Batch    int           // messages sent at once
 	Slots    int           // buffers of a bare pipeline
+	Plan     measure.Plan  // when messages are due, after the start
+	Answer   int           // bytes of an answer
 	LineFD   int           // of the memory to measure the way between the cores; zero: not
 }
 
@@ -45,6 +48,12 @@ var peerKinds = map[string]func(*peer) error{
 	"bare-futex":  bareFutexPeer,
 	"bare-fd":     bareFDPeer,
 	"bare-copier": bareCopierPeer,
+	"source":      sourcePeer,
+	"sink":        sinkPeer,
+	"answer":      answerPeer,
+	"slow":        slowPeer,
+	"idle":        idlePeer,
+	"doomed":      doomedPeer,
 }
 
 // A peer is the other side, in the process that plays it.
@@ -76,7 +85,7 @@ func (p *peer) open(i int) (*channel.Channel, error) {
 // serve does the work that the parent orders: some messages to warm up, those that
 // count, and some more for another pass. It ends when the parent has seen the result.
 func (p *peer) serve(work stint, syscalls func() uint64) error {
-	unpin, err := pin(p.Core)
+	unpin, err := measure.Pin(p.Core)
 	if err != nil {
 		return err
 	}
@@ -94,16 +103,16 @@ func (p *peer) serve(work stint, syscalls func() uint64) error {
 	if err := work(0, warm); err != nil {
 		return err
 	}
-	before := measured(syscalls)
+	before := measure.Spent(syscalls)
 	if err := work(warm, warm+n); err != nil {
 		return err
 	}
-	after := measured(syscalls)
+	after := measure.Spent(syscalls)
 	if err := work(warm+n, warm+n+extra); err != nil {
 		return err
 	}
 	answer(lineBlocks * lineTrips)
-	report, err := json.Marshal(after.minus(before))
+	report, err := json.Marshal(after.Minus(before))
 	if err != nil {
 		return err
 	}
@@ -136,6 +145,8 @@ type run struct {
 	bytes       func(perMessage int64)
 	wantLine    bool // measure the way between the cores
 
+	size  int           // bytes of a message, where load is to tell it
+	took  time.Duration // for the messages that count
 	peers []*shmtest.Child
 	line  *words // shared with the first peer; nil if not wanted or on one core
 }
@@ -143,15 +154,21 @@ type run struct {
 // begin gives the run a directory of segments and a watchdog.
 func (r *run) begin() {
 	r.Helper()
+	r.beginFor(0)
+}
+
+// beginFor is begin for a run whose plan lasts some time.
+func (r *run) beginFor(planned time.Duration) {
+	r.Helper()
 	shmtest.Dir(r)
-	shmtest.Watchdog(r, watchdog)
+	shmtest.Watchdog(r, watchdog+planned)
 }
 
 // core returns the core of a side: zero is the parent, others are its peers.
 func core(side int) int {
-	cores := usableCores()
+	cores := measure.Cores()
 	if len(cores) < 2 {
-		return anyCore
+		return measure.AnyCore
 	}
 	if side == 0 {
 		return cores[0]
@@ -162,7 +179,7 @@ func core(side int) int {
 // needTwoCores skips what makes no sense if the two sides cannot run at once.
 func (r *run) needTwoCores() {
 	r.Helper()
-	if len(usableCores()) < 2 {
+	if len(measure.Cores()) < 2 {
 		r.Skip("needs two cores")
 	}
 }
@@ -171,7 +188,7 @@ func (r *run) needTwoCores() {
 func (r *run) peer(j job, files ...*os.File) {
 	r.Helper()
 	j.Core = core(1 + len(r.peers))
-	if r.wantLine && len(r.peers) == 0 && j.Core != anyCore {
+	if r.wantLine && len(r.peers) == 0 && j.Core != measure.AnyCore {
 		mem, f := r.shared(wordsBytes)
 		r.line, j.LineFD = wordsIn(mem), firstFD+len(files)
 		files = append(files, f)
@@ -217,7 +234,7 @@ func (r *run) exchange(warm uint64, work stint, syscalls func() uint64, extra *t
 	for _, c := range r.peers {
 		c.Expect("ready")
 	}
-	unpin, err := pin(core(0))
+	unpin, err := measure.Pin(core(0))
 	r.check(err)
 	r.Cleanup(unpin)
 	more := extra.count()
@@ -226,23 +243,25 @@ func (r *run) exchange(warm uint64, work stint, syscalls func() uint64, extra *t
 	}
 	line := r.passLine(0)
 	r.check(work(0, warm))
-	before := measured(syscalls)
+	before := measure.Spent(syscalls)
 	r.start()
+	began := measure.Now()
 	err = work(warm, warm+r.n)
+	r.took = time.Duration(measure.Now() - began)
 	r.stop()
 	r.check(err)
-	spent := measured(syscalls).minus(before)
+	spent := measure.Spent(syscalls).Minus(before)
 	r.check(extra.take(warm + r.n))
 	line = max(line, r.passLine(lineBlocks*lineTrips))
 	for _, c := range r.peers {
 		line, _ := c.Hear()
-		var theirs spending
+		var theirs measure.Spending
 		if err := json.Unmarshal([]byte(line), &theirs); err != nil {
 			r.Fatalf("peer said %q: %v", line, c.Wait())
 		}
-		spent = spent.plus(theirs)
+		spent = spent.Plus(theirs)
 	}
-	spent.report(r)
+	r.spent(spent)
 	extra.report(r)
 	if r.line != nil {
 		r.metric(line, "line-ns")

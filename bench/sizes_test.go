@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"testing"
 
 	"shmring/channel"
@@ -19,14 +20,14 @@ const (
 const minRoom = channel.DefaultArenaBytes
 
 // roomFor is the arena for messages of a size: four fit, so that both sides are at it.
-func roomFor(size int) int { return max(minRoom, 4*size) }
+func roomFor(size int) int { return max(minRoom, 1<<bits.Len(uint(4*size-1))) }
 
 // sizeName spells a size as people do.
 func sizeName(size int) string {
 	switch {
-	case size >= mib:
+	case size >= mib && size%mib == 0:
 		return fmt.Sprintf("%dMiB", size/mib)
-	case size >= kib:
+	case size >= kib && size%kib == 0:
 		return fmt.Sprintf("%dKiB", size/kib)
 	}
 	return fmt.Sprintf("%dB", size)

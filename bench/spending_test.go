@@ -1,59 +1,17 @@
 package bench
 
 import (
-	"runtime"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-	"golang.org/x/sys/unix"
+	"shmring/internal/measure"
 )
 
-// spending is what a process has used up.
-type spending struct {
-	CPU      time.Duration // of all its threads
-	Switches uint64        // context switches, wanted or not
-	Mallocs  uint64
-	Syscalls uint64 // of the path that is measured
-}
-
-// measured returns what this process has used up so far. Without syscalls, somebody else
-// counts those.
-func measured(syscalls func() uint64) spending {
-	var s spending
-	if syscalls != nil {
-		s.Syscalls = syscalls()
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	s.Mallocs = m.Mallocs
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err == nil {
-		s.Switches = uint64(usage.Nvcsw + usage.Nivcsw)
-	}
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts); err == nil {
-		s.CPU = time.Duration(ts.Nano())
-	}
-	return s
-}
-
-func (s spending) minus(o spending) spending {
-	return spending{
-		CPU: s.CPU - o.CPU, Switches: s.Switches - o.Switches, Mallocs: s.Mallocs - o.Mallocs,
-		Syscalls: s.Syscalls - o.Syscalls,
-	}
-}
-
-func (s spending) plus(o spending) spending {
-	return spending{
-		CPU: s.CPU + o.CPU, Switches: s.Switches + o.Switches, Mallocs: s.Mallocs + o.Mallocs,
-		Syscalls: s.Syscalls + o.Syscalls,
-	}
-}
-
-// report says what one message has cost both sides together.
-func (s spending) report(r *run) {
+// spent reports what one message has cost both sides together.
+func (r *run) spent(s measure.Spending) {
 	n := float64(r.n)
+	if r.took > 0 {
+		r.metric(n/r.took.Seconds(), "msg/s")
+	}
 	r.metric(float64(s.CPU)/n, "cpu-ns/op")
 	r.metric(float64(s.Switches)/n, "switches/op")
 	r.metric(float64(s.Syscalls)/n, "syscalls/op")
@@ -103,23 +61,17 @@ func (t *tripTimes) report(r *run) {
 	if t == nil {
 		return
 	}
-	h := hdrhistogram.New(1, int64(time.Minute), 3)
+	l := measure.NewLatency()
 	for _, ns := range t.ns {
-		r.check(h.RecordValue(max(ns, 1)))
+		l.Record(ns)
 	}
-	r.metric(float64(h.ValueAtQuantile(50)), "p50-ns")
-	r.metric(float64(h.ValueAtQuantile(99)), "p99-ns")
-	r.metric(float64(h.ValueAtQuantile(99.9)), "p99.9-ns")
-	r.metric(clockCost(), "clock-ns")
+	r.latency("", l)
+	r.metric(measure.ClockCost(), "clock-ns")
 }
 
-// clockCost is what one reading of the clock takes, in nanoseconds.
-func clockCost() float64 {
-	const readings = 1 << 16
-	base := time.Now()
-	var last time.Duration
-	for range readings {
-		last = time.Since(base)
+// latency reports the points of a distribution for which there are enough times.
+func (r *run) latency(prefix string, l *measure.Latency) {
+	for _, p := range l.Percentiles() {
+		r.metric(float64(p.NS), prefix+p.Name+"-ns")
 	}
-	return float64(last) / readings
 }

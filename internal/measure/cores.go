@@ -1,4 +1,4 @@
-package bench
+package measure
 
 import (
 	"fmt"
@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// anyCore is the core of a side that is not pinned.
-const anyCore = -1
+// AnyCore is the core of a side that is not pinned.
+const AnyCore = -1
 
-// usableCores lists the cores that this process may run on.
-func usableCores() []int {
+// Cores lists the cores that this process may run on.
+func Cores() []int {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
 		return nil
 	}
 	var cores []int
-	for i := range 8 * len(set) * 8 {
+	for i := range 64 * len(set) {
 		if set.IsSet(i) {
 			cores = append(cores, i)
 		}
@@ -27,11 +27,11 @@ func usableCores() []int {
 	return cores
 }
 
-// pin moves every thread of this process to one core and the calling goroutine to one
+// Pin moves every thread of this process to one core and the calling goroutine to one
 // thread. The returned function undoes that.
-func pin(core int) (func(), error) {
+func Pin(core int) (func(), error) {
 	runtime.LockOSThread()
-	if core == anyCore {
+	if core == AnyCore {
 		return runtime.UnlockOSThread, nil
 	}
 	var before, one unix.CPUSet
