@@ -55,20 +55,9 @@ func (ch *Channel) whyReceiver(since time.Time) string {
 	if !ch.alive(layout.PlaceReceiver) {
 		return "the receiver just died"
 	}
-	text := "receiver " + ch.who(layout.PlaceReceiver) + " " + condition(&row.Who)
-	if row.Closing.Load() != 0 {
-		text += ", closing"
-	}
-	if held := row.Held.Load(); held > 0 {
-		text += fmt.Sprintf(", holding %s", plural(held, "message"))
-	}
-	if busy := busyText(row); busy != "" {
-		return text + ", " + busy
-	}
-	if last := row.ProgressNs.Load(); last > 0 {
-		text += ", last progress " + age(last) + " ago"
-	}
-	if time.Since(since) > ch.opts.stallAfter() {
+	p := ch.participant(layout.PlaceReceiver, row, row.Claim.Load()) // sync: claim
+	text := p.String()
+	if p.Busy == "" && time.Since(since) > ch.opts.stallAfter() {
 		text += ": stuck"
 	}
 	return text
@@ -85,11 +74,8 @@ func (ch *Channel) whyEmpty(hole bool) string {
 	for _, place := range ch.placesFor(layout.RoleSender) {
 		row := &ch.view.Participants[place]
 		if layout.Role(row.Who.Role.Load()) == layout.RoleSender && ch.present(place) {
-			name := ch.who(place) + " " + condition(&row.Who)
-			if busy := busyText(row); busy != "" {
-				name += ", " + busy
-			}
-			names = append(names, name)
+			p := ch.participant(place, row, row.Claim.Load()) // sync: claim
+			names = append(names, p.Who+" "+p.Doing())
 		}
 	}
 	if w := ch.state.Load(); w.State() != state.Active {
@@ -112,13 +98,7 @@ func (ch *Channel) whyHole() string {
 		if row.Intent.Load() == 0 || !ch.present(place) { // sync: intent
 			continue
 		}
-		text := "sender " + ch.who(place) + " " + condition(&row.Who)
-		if busy := busyText(row); busy != "" {
-			text += ", " + busy
-		} else if last := row.ProgressNs.Load(); last > 0 {
-			text += ", last progress " + age(last) + " ago"
-		}
-		parts = append(parts, text)
+		parts = append(parts, ch.participant(place, row, row.Claim.Load()).String()) // sync: claim
 	}
 	if len(parts) == 0 {
 		return ""
@@ -149,11 +129,4 @@ func round(d time.Duration) time.Duration {
 		return d.Round(time.Second)
 	}
 	return d.Round(time.Millisecond)
-}
-
-func plural(n uint32, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }

@@ -43,6 +43,9 @@ func CPUTime() time.Duration { return 0 }
 // Space fails with errors.ErrUnsupported.
 func Space(string) (free, total uint64, err error) { return 0, 0, layout.Supported() }
 
+// Memory reports false.
+func Memory() (free uint64, where string, ok bool) { return 0, "", false }
+
 // Remove fails with errors.ErrUnsupported.
 func Remove(context.Context, string, string, RemoveOptions) error { return layout.Supported() }
 

@@ -49,6 +49,8 @@ const exitCodesText = `Exit codes of all verbs but health:
   7    corrupt, or of another layout or geometry
   8    no space in shared memory
   9    the peer died
+  10   doctor found something to look after
+  11   doctor found something that does not work
   130  stopped by SIGINT, after a clean detach
   143  stopped by SIGTERM, after a clean detach
 

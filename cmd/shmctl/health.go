@@ -64,10 +64,11 @@ if it goes on so: the longer, the steadier.`,
 	return cmd
 }
 
-// A verdictError is what health found. It is said already, and no failure of the verb.
+// A verdictError is what health or doctor found, as an exit code. It is said already, and no
+// failure of the verb.
 type verdictError int
 
-func (v verdictError) Error() string { return "found " + checkWord(int(v)) }
+func (v verdictError) Error() string { return fmt.Sprintf("verdict %d", int(v)) }
 
 // cannotCheck tells a monitoring system that nothing could be found out.
 func (a *app) cannotCheck(cmd *cobra.Command, err error) int {

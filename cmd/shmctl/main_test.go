@@ -32,7 +32,9 @@ func (l leakChecked) Run() int {
 }
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"shmctl": main, "forward": forward})
+	testscript.Main(leakChecked{m}, map[string]func(){
+		"shmctl": main, "forward": forward, "squat": squat, "lend": lend,
+	})
 }
 
 // TestScripts runs testdata/script, each with a directory of segments of its own, which
@@ -41,7 +43,8 @@ func TestMain(m *testing.M) {
 //	exits CODE command...     run it and compare its exit code
 //	await PATTERN command...  run it until its output matches
 //
-// and the program forward FROM TO.
+// and the programs forward FROM TO, squat FILE (takes a process lock) and lend NAME (a sender
+// whose lock a child has, too).
 func TestScripts(t *testing.T) {
 	shmtest.Watchdog(t, 3*time.Minute)
 	testscript.Run(t, testscript.Params{

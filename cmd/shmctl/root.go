@@ -43,7 +43,8 @@ It signals and awaits events as well.`,
 	root.AddCommand(
 		newCreateCmd(a), newSendCmd(a), newRecvCmd(a), newCloseCmd(a), newLsCmd(a), newStatCmd(a),
 		newRmCmd(a), newDrainCmd(a), newRecoverCmd(a), newWatchCmd(a), newEventCmd(a),
-		newGCCmd(a), newHealthCmd(a), newDepsCmd(a), newShutdownCmd(a),
+		newGCCmd(a), newHealthCmd(a), newDepsCmd(a), newShutdownCmd(a), newDoctorCmd(a),
+		newPsCmd(a),
 		newVersionCmd(a), newExitCodesTopic(),
 	)
 	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a))

@@ -65,7 +65,9 @@ func (v *view) text() string {
 	}
 	if v.err == nil {
 		v.countersText(line)
-		for _, section := range []string{v.participantsText(), v.historyText(), v.deathsText()} {
+		for _, section := range []string{
+			v.troublesText(), v.participantsText(), v.historyText(), v.deathsText(),
+		} {
 			b.WriteString(section)
 		}
 	}
@@ -110,23 +112,33 @@ func (v *view) countersText(line func(label, format string, args ...any)) {
 	}
 }
 
+// Conditions of a participant.
+const (
+	conditionAlive   = "alive"
+	conditionDead    = "dead"
+	conditionStopped = "stopped"
+	conditionClosing = "closing"
+	conditionBusy    = "busy"
+	conditionStuck   = "stuck"
+)
+
 // condition is one word for how a participant is.
 func (v *view) condition(p channel.Participant) string {
 	still := time.Since(p.Progress) > channel.DefaultStallAfter
 	works := p.Reserved > 0 || p.Role == layout.RoleReceiver && v.stats.Depth > 0
 	switch {
 	case !p.Alive:
-		return "dead"
+		return conditionDead
 	case p.Stopped:
-		return "stopped"
+		return conditionStopped
 	case p.Closing:
-		return "closing"
+		return conditionClosing
 	case p.Busy != "":
-		return "busy"
+		return conditionBusy
 	case works && still && p.Waiting == "":
-		return "stuck"
+		return conditionStuck
 	}
-	return "alive"
+	return conditionAlive
 }
 
 func (v *view) participantsText() string {
@@ -135,7 +147,7 @@ func (v *view) participantsText() string {
 	t.indent = "  "
 	for _, p := range v.participants {
 		condition := v.condition(p)
-		if condition == "busy" {
+		if condition == conditionBusy {
 			condition = p.Busy
 		}
 		waiting := p.Waiting

@@ -54,6 +54,7 @@ type countersJSON struct {
 // statJSON is what stat --json prints.
 type statJSON struct {
 	summaryJSON
+	Troubles     []trouble         `json:"troubles"`
 	Participants []participantJSON `json:"participants"`
 	History      []transitionJSON  `json:"history"`
 	Deaths       []deathJSON       `json:"deaths"`
@@ -68,6 +69,7 @@ type participantJSON struct {
 	Who       string    `json:"who"`
 	Since     time.Time `json:"since"`
 	Condition string    `json:"condition"` // alive, stopped, closing, busy, stuck, dead
+	Doing     string    `json:"doing"`     // in words
 	Busy      string    `json:"busy"`
 	Waiting   string    `json:"waiting"` // data, space, hole, drain, state or empty
 	WaitingNs int64     `json:"waiting_ns"`
@@ -135,7 +137,7 @@ func creatorComm(e channel.Entry) string {
 
 func newStatJSON(v *view) statJSON {
 	j := statJSON{
-		summaryJSON: newSummaryJSON(v), Participants: newParticipantsJSON(v),
+		summaryJSON: newSummaryJSON(v), Troubles: v.troubles(), Participants: newParticipantsJSON(v),
 		History: []transitionJSON{}, Deaths: newDeathsJSON(v.stats.Deaths),
 	}
 	for _, t := range v.history {
@@ -149,7 +151,7 @@ func newParticipantsJSON(v *view) []participantJSON {
 	for i, p := range v.participants {
 		list[i] = participantJSON{
 			Place: p.Place, Claim: p.Instance, Role: p.Role.String(), PID: p.PID, Comm: p.Comm,
-			Who: p.Who, Since: p.Since.UTC(), Condition: v.condition(p), Busy: p.Busy,
+			Who: p.Who, Since: p.Since.UTC(), Condition: v.condition(p), Doing: p.Doing(), Busy: p.Busy,
 			Waiting: p.Waiting, WaitingNs: int64(p.WaitingTime), Progress: p.Progress.UTC(),
 			Held: p.Held, Reserved: p.Reserved, Messages: p.Messages, Bytes: p.Bytes,
 			Waits: p.Waits, Parks: p.Parks, Wakes: p.Wakes,
