@@ -47,11 +47,11 @@ func (p *Producer) claim(n, units uint64) (uint64, error) {
 // in memory before the CAS can make us the owner of anything, and a lost CAS clears
 // it before anything else happens: a hole may be waiting for us.
 func (p *Producer) take(t, next, n uint64) bool {
-	p.intent.Store(IntentOf(uint64(p.slotOf(t)), int(n))) // sync: intent
+	storeIntent(p.intent, IntentOf(uint64(p.slotOf(t)), int(n))) // sync: intent
 	fault.Point("ring.claim.intent")
 	if !p.tail.CompareAndSwap(t, next) { // sync: tail
 		fault.Point("ring.claim.lost")
-		p.intent.Store(0) // sync: intent
+		storeIntent(p.intent, 0) // sync: intent
 		return false
 	}
 	fault.Point("ring.claim.won")

@@ -94,7 +94,7 @@ func (p *Producer) sendLong(b []byte) error {
 func (p *Producer) publish(s cell, w layout.Commit) {
 	s.commit().Store(uint64(w)) // sync: commit
 	fault.Point("ring.commit.stored")
-	p.intent.Store(0) // sync: intent
+	storeIntent(p.intent, 0) // sync: intent
 	fault.Point("ring.commit.cleared")
 	p.wake()
 }
