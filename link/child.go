@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 )
@@ -44,15 +45,27 @@ func (s *Server) startChild(ctx context.Context) error {
 	if cmd.WaitDelay == 0 {
 		cmd.WaitDelay = waitDelay
 	}
-	isolate(cmd)
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the runner %s: %w", cmd, err)
-	}
-	s.mu.Lock()
-	s.cmd, s.pid = cmd, cmd.Process.Pid
-	s.mu.Unlock()
-	go func() { s.ended(cmd.Wait(), true) }()
-	return nil
+	isolate(cmd, s.opts.KillWithServer)
+	started := make(chan error)
+	go func() {
+		if s.opts.KillWithServer {
+			// The signal comes when the thread that started the runner ends: it must
+			// last as long as the runner.
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+		}
+		err := cmd.Start()
+		if err != nil {
+			started <- fmt.Errorf("start the runner %s: %w", cmd, err)
+			return
+		}
+		s.mu.Lock()
+		s.cmd, s.pid = cmd, cmd.Process.Pid
+		s.mu.Unlock()
+		started <- nil
+		s.ended(cmd.Wait(), true)
+	}()
+	return <-started
 }
 
 // kill ends the runner, if it is a child that still runs.

@@ -5,4 +5,4 @@ package link
 import "os/exec"
 
 // isolate does nothing where no segment can be created.
-func isolate(*exec.Cmd) {}
+func isolate(*exec.Cmd, bool) {}

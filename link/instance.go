@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"shmring/channel"
 )
 
 // instance supervises one instance from its start to its end, and removes it.
@@ -144,16 +146,55 @@ func (p *Supervisor) settle(ctx context.Context, s *Server, exit *Exit) {
 	exit.Late = p.late(ctx, s)
 	select {
 	case <-s.gone:
-		return
 	case <-ctx.Done():
+		exit.Killed = true
+		s.kill()
+		if p.opts.Command == nil {
+			break // it is not ours to kill: its segments end under it
+		}
+		<-s.gone
 	}
-	exit.Killed = true
-	s.kill()
-	if p.opts.Command == nil {
-		return // it is not ours to kill: its segments end under it
+	for { // what it sent at last: its locks are free, so nothing more comes
+		m, err := s.tokens.TryRecv()
+		if err != nil {
+			return
+		}
+		exit.Late++
+		p.giveLate(s, m)
 	}
-	<-s.gone
-	exit.Late += p.late(context.WithoutCancel(ctx), s)
+}
+
+// late receives what serve did not, until the runner has ended, or ctx.
+func (p *Supervisor) late(ctx context.Context, s *Server) (n uint64) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		select {
+		case <-s.gone:
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		m, err := s.tokens.Recv(ctx)
+		if err != nil {
+			break
+		}
+		n++
+		p.giveLate(s, m)
+	}
+	return n
+}
+
+func (p *Supervisor) giveLate(s *Server, m channel.Message) {
+	f, err := parse(m)
+	if err != nil {
+		return
+	}
+	defer f.Release()
+	if p.opts.Late != nil {
+		p.opts.Late(s, f)
+	}
 }
 
 // beginSettle asks a runner that still lives to finish: nobody serves it any more.

@@ -54,6 +54,11 @@ type Options struct {
 	// before it is killed. 0: DefaultStopGrace.
 	StopGrace time.Duration
 
+	// KillWithServer lets the kernel kill the runner by SIGKILL at the instant the server
+	// dies. Without it the runner learns of that by Runner.Context, and ends by itself. It
+	// costs a thread.
+	KillWithServer bool
+
 	// OnStart and OnExit, if not nil, are told of each instance: when its runner has joined,
 	// and when it is over. They must not wait for the Supervisor.
 	OnStart func(*Server)

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"shmring/channel"
@@ -58,6 +59,39 @@ func (p *port) sendBatch(ctx context.Context, fs []Frame) (int, error) {
 		return 0, err
 	}
 	defer p.give()
+	return p.tx.SendBatch(ctx, p.encode(fs))
+}
+
+// errControl ends a wait for room.
+var errControl = errors.New("a control message came")
+
+// sendStep sends what there is room for. Without room it waits for some, or for a
+// control message, which is errControl.
+func (p *port) sendStep(
+	ctx context.Context, fs []Frame, control *channel.Receiver,
+) (int, error) {
+	if err := p.take(ctx); err != nil {
+		return 0, err
+	}
+	defer p.give()
+	n, err := p.tx.TrySendBatch(p.encode(fs))
+	if n > 0 || !errors.Is(err, channel.ErrFull) {
+		return n, err
+	}
+	if len(fs[0].Payload) > keepBuf { // Wait is about messages that fit a slot
+		return p.tx.SendBatch(ctx, p.parts[:1])
+	}
+	switch which, err := channel.Wait(ctx, control, p.tx); {
+	case err != nil:
+		return 0, err
+	case which == 0:
+		return 0, errControl
+	}
+	return p.tx.SendBatch(ctx, p.parts[:1]) // it may still wait for room in the arena
+}
+
+// encode returns the messages of frames, which are valid until the turn is given back.
+func (p *port) encode(fs []Frame) [][]byte {
 	size := 0
 	for _, f := range fs {
 		size += HeaderSize + len(f.Payload)
@@ -74,11 +108,10 @@ func (p *port) sendBatch(ctx context.Context, fs []Frame) (int, error) {
 		buf = append(buf, f.Payload...)
 		p.parts = append(p.parts, buf[from:])
 	}
-	n, err := p.tx.SendBatch(ctx, p.parts)
 	if cap(p.buf) > keepBuf {
-		p.buf = nil
+		p.buf = nil // for the next time; the parts keep it until then
 	}
-	return n, err
+	return p.parts
 }
 
 // reserve makes room for a frame with a payload of at most n bytes, and writes its header.

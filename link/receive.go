@@ -26,22 +26,45 @@ func (r *Runner) Recv(ctx context.Context) (Frame, error) {
 		if f, ok := r.Poll(); ok {
 			return f, nil
 		}
-		which, err := channel.Wait(ctx, r.control, r.requests)
-		if err != nil {
+		f, err := r.tryRequest()
+		if !errors.Is(err, channel.ErrEmpty) {
+			return f, r.explain(ctx, err)
+		}
+		if _, err := channel.Wait(ctx, r.control, r.requests); err != nil {
 			return Frame{}, r.explain(ctx, err)
 		}
-		if which == 0 {
-			continue
-		}
-		m, err := r.requests.Recv(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
-			return Frame{}, io.EOF
-		case err != nil:
-			return Frame{}, r.explain(ctx, err)
-		}
-		return parse(m)
 	}
+}
+
+// TryRecv is Recv that never waits: channel.ErrEmpty if there is no frame, channel.ErrBusy
+// beside another goroutine's Recv.
+func (r *Runner) TryRecv() (Frame, error) {
+	select {
+	case <-r.turn:
+		defer func() { r.turn <- struct{}{} }()
+	default:
+		return Frame{}, channel.ErrBusy
+	}
+	err := r.absorb(true)
+	if f, ok := r.Poll(); err == nil && ok {
+		return f, nil
+	}
+	if err == nil {
+		var f Frame
+		if f, err = r.tryRequest(); err == nil {
+			return f, nil
+		}
+	}
+	return Frame{}, r.explain(r.ctx, err)
+}
+
+// tryRequest receives a request that is there.
+func (r *Runner) tryRequest() (Frame, error) {
+	m, err := r.requests.TryRecv()
+	if err != nil {
+		return Frame{}, err
+	}
+	return parse(m)
 }
 
 // absorb takes in what the control channel holds. While another goroutine waits in Recv, it

@@ -2,15 +2,10 @@ package link
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
-	"net/url"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -37,142 +32,6 @@ type Runner struct {
 	mu     sync.Mutex
 	extra  []Frame      // control frames of the user's kinds that were met on the way
 	extras atomic.Int64 // how many
-}
-
-// Join attaches to the link whose server started this process. It fails with ErrNoLink if
-// none did. The environment variable and the inherited files are used up: children of this
-// process get neither.
-func Join(ctx context.Context) (*Runner, error) {
-	text, ok := os.LookupEnv(EnvLink)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s is not set: start this program by link.Start, or use "+
-			"link.Attach", ErrNoLink, EnvLink)
-	}
-	where, err := url.ParseQuery(text)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s=%q: %w", ErrProtocol, EnvLink, text, err)
-	}
-	if err := os.Unsetenv(EnvLink); err != nil {
-		return nil, err
-	}
-	if name := where.Get("name"); name != "" {
-		return Attach(ctx, name, channel.OpenOptions{Dir: where.Get("dir")})
-	}
-	first, err := strconv.Atoi(where.Get("fd"))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s=%q has no descriptor: %w", ErrProtocol, EnvLink, text, err)
-	}
-	set, err := openFiles(first, channel.OpenOptions{RequirePeer: true})
-	if err != nil {
-		return nil, fmt.Errorf("the segments that the server handed over: %w", err)
-	}
-	if id := set.id(); hex.EncodeToString(id[:]) != where.Get("instance") {
-		err := fmt.Errorf("%w: the inherited files are of instance %s, %s=%q",
-			channel.ErrStale, id, EnvLink, text)
-		return nil, errors.Join(err, set.close())
-	}
-	rx, err := set.control.TryReceiver()
-	if err == nil {
-		err = expectHello(ctx, rx, set)
-	}
-	if err != nil {
-		return nil, errors.Join(err, set.close())
-	}
-	return newRunner(ctx, set, rx)
-}
-
-// Attach attaches to the link of a name, and waits until a server has created one that no
-// other runner has. Of o, Wait and ReadOnly mean nothing.
-func Attach(ctx context.Context, name string, o channel.OpenOptions) (*Runner, error) {
-	o.Wait, o.ReadOnly, o.RequirePeer = true, false, true
-	for {
-		r, err := attach(ctx, name, o)
-		switch {
-		case err == nil:
-			return r, nil
-		case ctx.Err() != nil, !replaced(err):
-			return nil, fmt.Errorf("attach to the link %q: %w", name, err)
-		}
-	}
-}
-
-// replaced reports whether an attempt failed because the instance ended meanwhile, so that
-// the next is worth waiting for.
-func replaced(err error) bool {
-	for _, target := range [...]error{
-		fs.ErrNotExist, io.EOF, channel.ErrClosed, channel.ErrOrphaned, channel.ErrPeerDead,
-		channel.ErrStale,
-	} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
-}
-
-func attach(ctx context.Context, name string, o channel.OpenOptions) (*Runner, error) {
-	set := &segments{}
-	var err error
-	if set.control, err = channel.Open(ctx, partName(name, "control"), o); err != nil {
-		return nil, err
-	}
-	rx, err := set.control.Receiver(ctx) // the first runner's; others wait for the next instance
-	if err == nil {
-		err = set.openRest(ctx, name, o)
-	}
-	if err == nil {
-		err = expectHello(ctx, rx, set)
-	}
-	if err != nil {
-		return nil, errors.Join(err, set.close())
-	}
-	return newRunner(ctx, set, rx)
-}
-
-// expectHello compares the segments with those that the server created together.
-func expectHello(ctx context.Context, rx *channel.Receiver, set *segments) error {
-	m, err := rx.Recv(ctx)
-	if err != nil {
-		return err
-	}
-	f, err := parse(m)
-	if err != nil {
-		return err
-	}
-	defer f.Release()
-	switch {
-	case f.Kind != hello:
-		return fmt.Errorf("%w: the control channel begins with a %v", ErrProtocol, f.Kind)
-	case f.ID != Version:
-		return fmt.Errorf("%w: the server speaks version %d of the link, this program %d",
-			ErrProtocol, f.ID, Version)
-	case string(f.Payload) != string(set.hello()):
-		return fmt.Errorf("%w: the segments are of several instances", channel.ErrStale)
-	}
-	return nil
-}
-
-// newRunner takes the rest of the roles; the sender of the tokens last, by which the server
-// knows that the runner is there.
-func newRunner(ctx context.Context, set *segments, control *channel.Receiver) (*Runner, error) {
-	r := &Runner{
-		set: set, id: set.id(), control: control, watched: make(chan struct{}),
-		turn: make(chan struct{}, 1),
-	}
-	r.turn <- struct{}{}
-	r.teller.event = set.status
-	var err error
-	if r.requests, err = set.requests.TryReceiver(); err != nil {
-		return nil, errors.Join(err, set.close())
-	}
-	tx, err := set.tokens.TrySender()
-	if err != nil {
-		return nil, errors.Join(err, set.close())
-	}
-	r.tokens = newPort(tx)
-	r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	go r.watchServer()
-	return r, nil
 }
 
 // watchServer ends the runner's context with the server.
@@ -244,6 +103,27 @@ func (r *Runner) SendBatch(ctx context.Context, fs []Frame) (n int, err error) {
 	return n, r.explain(ctx, err)
 }
 
+// SendStep is SendBatch that returns early, without an error, when a cancel or another
+// control frame comes while it waits for room: a server that is slow to receive keeps no
+// runner from hearing what it says meanwhile. It does not return early for what another
+// goroutine takes in, one that is in Recv.
+func (r *Runner) SendStep(ctx context.Context, fs []Frame) (n int, err error) {
+	for n < len(fs) {
+		done, err := r.tokens.sendStep(ctx, fs[n:], r.control)
+		for _, f := range fs[n : n+done] {
+			r.finish(f)
+		}
+		n += done
+		switch {
+		case errors.Is(err, errControl):
+			return n, nil
+		case err != nil:
+			return n, r.explain(ctx, err)
+		}
+	}
+	return n, nil
+}
+
 // Reserve makes room for a frame to the server whose payload of at most n bytes is then
 // written in place: blobs need no copy. f.Payload is not used.
 func (r *Runner) Reserve(ctx context.Context, f Frame, n int) (Lease, error) {
@@ -268,8 +148,10 @@ func (r *Runner) Frames(ctx context.Context) iter.Seq2[Frame, error] {
 // explain says by ErrServerEnded that a call failed because the server is gone.
 func (r *Runner) explain(ctx context.Context, err error) error {
 	switch {
-	case err == nil, ctx.Err() != nil && r.ctx.Err() == nil:
+	case err == nil, errors.Is(err, channel.ErrEmpty), ctx.Err() != nil && r.ctx.Err() == nil:
 		return err
+	case errors.Is(err, io.EOF):
+		return io.EOF
 	case r.ctx.Err() != nil && errors.Is(context.Cause(r.ctx), ErrServerEnded):
 		return fmt.Errorf("%w: %w", context.Cause(r.ctx), err)
 	case errors.Is(err, channel.ErrPeerDead):

@@ -164,6 +164,31 @@ func (s *Server) Recv(ctx context.Context) (Frame, error) {
 	return Frame{}, s.explain(ctx, err)
 }
 
+// RecvBatch fills dst with the frames that are there and returns how many; it waits for the
+// first as Recv does. Each must be released. What has no header is passed over.
+func (s *Server) RecvBatch(ctx context.Context, dst []Frame) (int, error) {
+	if len(dst) == 0 {
+		return 0, nil
+	}
+	f, err := s.Recv(ctx)
+	if err != nil {
+		return 0, err
+	}
+	dst[0] = f
+	n := 1
+	for n < len(dst) {
+		m, err := s.tokens.TryRecv()
+		if err != nil {
+			break // the next call meets it again
+		}
+		s.received.Add(1)
+		if dst[n], err = parse(m); err == nil {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // Frames iterates over what the runner sends, as Recv returns it. Each frame is valid until
 // the next iteration, and is released by the loop. io.EOF ends the loop silently; another
 // error is yielded once and ends it too.

@@ -16,6 +16,7 @@ type Status struct {
 	Limit time.Duration // how long that takes at most, it said
 	Done  uint64        // progress: of Total
 	Total uint64        // 0: not known
+	Value []byte        // of Publish
 	Told  time.Time     // when it last told any of this; zero: never
 
 	// By the kernel's and the segments' account.
@@ -37,19 +38,29 @@ type told struct {
 	note                 string
 	sinceNs, atNs, limit int64
 	done, total          uint64
+	value                []byte
 }
 
-const toldHeader = 5 * 8
+// The cell holds six words, the last of which is the length of the note, the note, and the
+// user's value.
+const (
+	toldHeader = 6 * 8
+	maxNote    = 64
+
+	// MaxStatus is how many bytes Runner.Publish takes.
+	MaxStatus = channel.MaxEventValue - toldHeader - maxNote
+)
 
 func (s told) encode() []byte {
-	note := s.note[:min(len(s.note), channel.MaxEventValue-toldHeader)]
-	b := make([]byte, toldHeader, toldHeader+len(note))
+	note := s.note[:min(len(s.note), maxNote)]
+	b := make([]byte, toldHeader, channel.MaxEventValue)
 	for i, v := range [...]uint64{
 		uint64(s.sinceNs), uint64(s.atNs), uint64(s.limit), s.done, s.total,
+		uint64(len(note)),
 	} {
 		binary.LittleEndian.PutUint64(b[8*i:], v)
 	}
-	return append(b, note...)
+	return append(append(b, note...), s.value...)
 }
 
 func decodeTold(b []byte) (s told, ok bool) {
@@ -57,16 +68,17 @@ func decodeTold(b []byte) (s told, ok bool) {
 		return s, false
 	}
 	u := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
+	note := toldHeader + min(u(5), uint64(len(b)-toldHeader))
 	return told{
 		sinceNs: int64(u(0)), atNs: int64(u(1)), limit: int64(u(2)), done: u(3), total: u(4),
-		note: string(b[toldHeader:]),
+		note: string(b[toldHeader:note]), value: b[note:],
 	}, true
 }
 
 // fill adds the runner's word.
 func (s *Status) fill(t told) {
 	s.Note, s.Limit, s.Done, s.Total = t.note, time.Duration(t.limit), t.done, t.total
-	s.Told = time.Unix(0, t.atNs)
+	s.Value, s.Told = t.value, time.Unix(0, t.atNs)
 	if t.sinceNs != 0 {
 		s.Since = time.Unix(0, t.sinceNs)
 	}

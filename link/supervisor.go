@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"shmring/channel"
 	"shmring/manager"
 )
 
@@ -274,25 +273,5 @@ func (p *Supervisor) add(e Exit) {
 	p.mu.Unlock()
 	if p.opts.OnExit != nil {
 		p.opts.OnExit(e)
-	}
-}
-
-// late receives what serve did not, until the end of the tokens or of ctx.
-func (p *Supervisor) late(ctx context.Context, s *Server) (n uint64) {
-	for {
-		m, err := s.tokens.Recv(ctx)
-		if errors.Is(err, channel.ErrPeerDead) && !s.over() {
-			continue // told once; the end of the process comes next
-		}
-		if err != nil {
-			return n
-		}
-		n++
-		if f, err := parse(m); err == nil {
-			if p.opts.Late != nil {
-				p.opts.Late(s, f)
-			}
-			f.Release()
-		}
 	}
 }

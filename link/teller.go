@@ -1,6 +1,7 @@
 package link
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -44,4 +45,15 @@ func (r *Runner) Busy(note string, limit time.Duration) (done func()) {
 // total 0 if it is not known. It makes no system call while nobody waits for it.
 func (r *Runner) Progress(done, total uint64) {
 	_ = r.teller.tell(func(t *told) { t.done, t.total = done, total }) // as above
+}
+
+// Publish makes a copy of value, of at most MaxStatus bytes, what Server.Status returns as
+// Value: counters, a state of the user's. It never waits. Errors are those of
+// channel.Event.Signal.
+func (r *Runner) Publish(value []byte) error {
+	if len(value) > MaxStatus {
+		return fmt.Errorf("%w: a status of %d bytes, at most %d", channel.ErrTooBig, len(value),
+			MaxStatus)
+	}
+	return r.teller.tell(func(t *told) { t.value = append(t.value[:0], value...) })
 }

@@ -14,7 +14,7 @@ func (s *Server) watchRunner(ctx context.Context) {
 		switch {
 		case err != nil:
 			if ctx.Err() == nil && !errors.Is(err, channel.ErrClosed) {
-				s.ended(err, s.cmd == nil)
+				s.ended(err, s.opts.Command == nil)
 			}
 			return
 		case c.Role.String() != "sender":
@@ -23,9 +23,9 @@ func (s *Server) watchRunner(ctx context.Context) {
 		case c.Kind == channel.Died:
 			s.ended(&channel.PeerError{
 				PID: c.PID, Role: c.Role, Instance: c.Instance, Comm: c.Comm,
-			}, s.cmd == nil)
+			}, s.opts.Command == nil)
 		case c.Kind == channel.Left:
-			s.ended(nil, s.cmd == nil)
+			s.ended(nil, s.opts.Command == nil)
 		}
 	}
 }
