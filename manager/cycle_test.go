@@ -87,6 +87,11 @@ func TestShutdownEndsTheRestBesideAChannelThatCannotBeOpened(t *testing.T) {
 	require.NoError(t, ends["in"])
 	require.NoError(t, ends["out"])
 	require.Error(t, ends["bad"])
+	for _, end := range report.Ends {
+		if end.Name == "bad" {
+			assert.Zero(t, end.Report.State, "nobody saw it")
+		}
+	}
 	require.NoError(t, os.Remove(bad))
 }
 

@@ -54,6 +54,8 @@ var ErrNotEnded = errors.New("what depends on it has not ended")
 // each other in a cycle, which package channel takes and somebody who died or means harm may
 // have left, are not ended: a *CycleError, until channel.Channel.Independ breaks it. A channel with
 // messages left and no receiver is tried again by Options.Retry: one may be about to come.
+// A channel opened read-only is not this Manager's to end, and left out; if it has to end
+// before another one, and has not, that is channel.ErrState for it.
 //
 // It may be called by several processes, and again: if one dies half-way, the next call
 // of any process completes it. The report is valid also with an error, which joins
@@ -61,8 +63,10 @@ var ErrNotEnded = errors.New("what depends on it has not ended")
 func (m *Manager) Shutdown(ctx context.Context, o ShutdownOptions) (Report, error) {
 	m.mu.Lock()
 	var names []string
-	for name := range m.channels {
-		names = append(names, name)
+	for name, c := range m.channels {
+		if !c.spec.ReadOnly {
+			names = append(names, name)
+		}
 	}
 	for name := range m.resources {
 		names = append(names, name)
@@ -74,8 +78,12 @@ func (m *Manager) Shutdown(ctx context.Context, o ShutdownOptions) (Report, erro
 // CloseChannel is Shutdown for one channel and all that depend on it, with the policy
 // channel.Leave.
 func (m *Manager) CloseChannel(ctx context.Context, name, reason string) (Report, error) {
-	if _, err := m.Channel(name); err != nil {
+	c, err := m.Channel(name)
+	if err != nil {
 		return Report{}, err
+	}
+	if c.spec.ReadOnly {
+		return Report{}, fmt.Errorf("manager: close %q: %w", name, errOnlyLooks)
 	}
 	return m.end(ctx, []string{name}, ShutdownOptions{Reason: reason})
 }
@@ -232,10 +240,13 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 	if e.o.Progress != nil {
 		o.Progress = func(p channel.Progress) { e.o.Progress(name, p) }
 	}
-	r := channel.Report{Name: name, State: state.Closed}
+	r := channel.Report{Name: name}
 	c, _ := e.m.Channel(name) // nil: of another process
 	if c == nil {
 		c = &Channel{m: e.m, name: name}
+	}
+	if c.spec.ReadOnly {
+		return e.looked(ctx, c)
 	}
 	if err := e.flush(ctx, c); err != nil {
 		return r, err
@@ -248,7 +259,10 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 			return err
 		})
 	})
-	r.Delivered = delivered
+	if r.Delivered = delivered; err == nil {
+		r.State = state.Closed // also if it was gone
+		return r, nil
+	}
 	return r, err
 }
 
