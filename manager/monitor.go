@@ -13,7 +13,9 @@ import (
 // MonitorOptions say what a monitor does besides looking.
 type MonitorOptions struct {
 	// Recover makes the policy by which the monitor tries to recover a channel in state
-	// ERROR, one for each time that it gets there; nil: it recovers nothing.
+	// ERROR, one for each time that it gets there; nil: it recovers nothing. A recovery that
+	// did not last until the next look counts as one that failed. What becomes of a channel
+	// that is given up, Options.Escalate says. Channels opened read-only are left to others.
 	Recover func() Backoff
 	// OnHealth, if not nil, is told of every change of a status. It runs
 	// in the goroutine of the monitor: what takes long there delays the next look, and it must
@@ -66,10 +68,14 @@ type monitor struct {
 
 // A sight is what the monitor remembers of one channel.
 type sight struct {
-	status  Status
-	policy  Backoff   // while the channel is in ERROR
-	next    time.Time // when to try to recover it
-	givenUp bool
+	status Status
+
+	// Of a channel in ERROR.
+	policy   Backoff
+	next     time.Time // when to try to recover it
+	attempts int
+	last     bool // no other attempt follows
+	givenUp  bool
 }
 
 func (w *monitor) run(ctx context.Context, interval time.Duration) {
@@ -91,6 +97,13 @@ func (w *monitor) look(ctx context.Context) {
 	all, err := w.m.HealthAll(ctx)
 	if err != nil {
 		return // it is being closed
+	}
+	seen := w.seen
+	w.seen = make(map[string]*sight, len(all)) // what was forgotten is, here too
+	for _, h := range all {
+		if s := seen[h.Name]; s != nil {
+			w.seen[h.Name] = s
+		}
 	}
 	for _, h := range all {
 		if ctx.Err() != nil {
@@ -127,27 +140,38 @@ func (w *monitor) compare(s *sight, h Health) {
 	}
 }
 
+// errRelapse is why a channel is given up whose last recovery succeeded.
+var errRelapse = errors.New("recovered, and in ERROR again")
+
 // repair recovers a channel in ERROR, by its policy.
 func (w *monitor) repair(ctx context.Context, s *sight, h Health) {
 	if h.State != state.Error {
-		s.policy, s.givenUp = nil, false
+		*s = sight{status: s.status}
 		return
 	}
-	if w.o.Recover == nil || s.givenUp || time.Now().Before(s.next) {
+	if w.o.Recover == nil || s.givenUp || time.Now().Before(s.next) || w.m.onlyLooks(h.Name) {
 		return
 	}
 	if s.policy == nil {
 		s.policy = w.o.Recover()
 	}
+	if s.last {
+		w.giveUp(ctx, s, h.Name, errRelapse)
+		return
+	}
+	s.attempts++
 	_, err := w.m.Recover(ctx, h.Name)
-	if err == nil || errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil {
 		return
 	}
 	wait := s.policy.NextBackOff()
-	s.givenUp = wait < 0
-	s.next = time.Now().Add(wait)
-	if log := w.m.opts.Logger; log != nil {
-		log.Warn("shmring: recovery failed", "channel", h.Name, "error", err,
-			"given up", s.givenUp)
+	s.next, s.last = time.Now().Add(wait), wait < 0
+	switch log := w.m.opts.Logger; {
+	case err == nil: // the next look sees whether it lasts
+	case s.last:
+		w.giveUp(ctx, s, h.Name, err)
+	case log != nil:
+		log.Warn("shmring: recovery failed", "channel", h.Name, "attempts", s.attempts,
+			"error", err)
 	}
 }

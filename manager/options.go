@@ -29,6 +29,15 @@ type Options struct {
 	// OnOperation, if not nil, is told of every operation that ended. It runs in the caller's
 	// goroutine.
 	OnOperation func(Op)
+	// Escalate decides what becomes of a channel that can go neither on nor back: one that
+	// the monitor gave up to recover, or that a Shutdown with channel.Rollback left sealed.
+	// channel.Force ends it at once, for all its processes: senders, receivers and those who
+	// wait learn of it, and what is left is counted as discarded; what depends on it is not
+	// ended. Whatever else it returns leaves the channel as it is: sealed, its messages kept,
+	// for Recover or Shutdown to be called again. Nil: that. It is told once for each failure,
+	// in the goroutine of the monitor or of Shutdown, and may use the Manager, but must not
+	// call Close or stop the monitor, which wait for it. The Logger is told in any case.
+	Escalate func(Escalation) channel.Policy
 	// Logger is told of what nobody is there to be told of by an error; nil: silent.
 	Logger *slog.Logger
 }

@@ -55,7 +55,8 @@ var ErrNotEnded = errors.New("what depends on it has not ended")
 // have left, are not ended: a *CycleError, until channel.Channel.Independ breaks it. A channel with
 // messages left and no receiver is tried again by Options.Retry: one may be about to come.
 // A channel opened read-only is not this Manager's to end, and left out; if it has to end
-// before another one, and has not, that is channel.ErrState for it.
+// before another one, and has not, that is channel.ErrState for it. What a Rollback could not
+// bring back to ACTIVE, Options.Escalate decides.
 //
 // It may be called by several processes, and again: if one dies half-way, the next call
 // of any process completes it. The report is valid also with an error, which joins
@@ -263,7 +264,7 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 		r.State = state.Closed // also if it was gone
 		return r, nil
 	}
-	return r, err
+	return e.rolledBack(ctx, c, r, err)
 }
 
 // flush waits for what SendAsync was given, for half of the time: the rest is for the drain,
