@@ -18,8 +18,8 @@
 // # What it costs
 //
 // A call of a managed Channel is the call of package channel, two readings of the clock,
-// some counters, and a timer where its context has no deadline. Channel.Raw gives the channel
-// itself to those who do not want even that.
+// some counters, and an allocation where its context has no deadline; a timer, only if it has
+// to wait. Channel.Raw gives the channel itself to those who do not want even that.
 // There are no goroutines but those that StartMonitor and SendAsync are asked for,
 // and none outlives Close.
 //

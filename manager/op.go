@@ -110,8 +110,11 @@ func (m *Manager) operate(
 	ctx context.Context, kind OpKind, c *Channel, attempt func(context.Context) (int, error),
 ) error {
 	op := Op{ID: m.lastOp.Add(1), Kind: kind, Channel: c.name, Began: time.Now()}
-	ctx, cancel := m.bounded(ctx)
-	defer cancel()
+	if _, has := ctx.Deadline(); !has && m.opts.opTimeout() > 0 {
+		late := &lateDeadline{Context: ctx, until: op.Began.Add(m.opts.opTimeout())}
+		defer late.cease()
+		ctx = late
+	}
 	var policy Backoff
 	for {
 		op.Attempts++
