@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -99,14 +100,12 @@ func (m *Manager) Health(ctx context.Context, name string) (Health, error) {
 // HealthAll looks at everything that is registered and tracked, by name.
 func (m *Manager) HealthAll(ctx context.Context) ([]Health, error) {
 	m.mu.Lock()
-	var names []string
-	for name := range m.channels {
-		names = append(names, name)
-	}
-	for name := range m.tracked {
-		names = append(names, name)
-	}
+	closed := m.closed
+	names := slices.AppendSeq(slices.Collect(maps.Keys(m.channels)), maps.Keys(m.tracked))
 	m.mu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
 	slices.Sort(names)
 	all := make([]Health, 0, len(names))
 	for _, name := range names {

@@ -41,6 +41,12 @@ func (m *Manager) lock(
 	ctx context.Context, name string,
 	take func(*channel.Channel, context.Context) (*channel.Receiver, error),
 ) (*Lock, error) {
+	m.mu.Lock()
+	closed := m.closed
+	m.mu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
 	ctx, cancel := m.bounded(ctx)
 	defer cancel()
 	var o channel.Options

@@ -103,3 +103,33 @@ func TestEventIsSharedByManagersAndClosedWithThem(t *testing.T) {
 	_, err = ea.Signal(nil)
 	require.ErrorIs(t, err, channel.ErrClosed)
 }
+
+func TestEventThatItsUserClosedIsOpenedAnew(t *testing.T) {
+	ctx := t.Context()
+	m := newManager(t, manager.Options{})
+	kept, err := m.Event(ctx, "kept")
+	require.NoError(t, err)
+	for want := range uint64(3) {
+		e, err := m.Event(ctx, "closed")
+		require.NoError(t, err)
+		seq, err := e.Signal(nil)
+		require.NoError(t, err, "%d", want)
+		assert.Equal(t, uint64(1), seq, "of an event whose last handle was closed")
+		require.NoError(t, e.Close())
+	}
+	same, err := m.Event(ctx, "kept")
+	require.NoError(t, err)
+	assert.Same(t, kept, same)
+}
+
+func TestClosedManagerGivesNoLockAndNoHealth(t *testing.T) {
+	ctx := t.Context()
+	m := newManager(t, manager.Options{})
+	require.NoError(t, m.Close())
+	_, err := m.Lock(ctx, "x")
+	require.ErrorIs(t, err, channel.ErrClosed)
+	_, err = m.TryLock(ctx, "x")
+	require.ErrorIs(t, err, channel.ErrClosed)
+	_, err = m.HealthAll(ctx)
+	require.ErrorIs(t, err, channel.ErrClosed)
+}
