@@ -68,3 +68,21 @@ func TestRollbackOfAShutdownWithdrawsItsAnnouncement(t *testing.T) {
 	require.NoError(t, err)
 	msg.Release()
 }
+
+func TestDependencyWaitsNoLongerThanAnyOtherCall(t *testing.T) {
+	ctx := context.Background()
+	dir := channeltest.Dir(t)
+	m := newManager(t, manager.Options{Dir: dir, OpTimeout: 50 * time.Millisecond})
+	require.NoError(t, declare(m, "in", "out"))
+	in, err := m.Channel("in")
+	require.NoError(t, err)
+	_, err = in.Raw(ctx)
+	require.NoError(t, err)
+	seg, err := shm.Open(ctx, shm.OpenOptions{Dir: dir, Name: "in"})
+	require.NoError(t, err)
+	release, err := seg.Control(ctx, "be stopped")
+	require.NoError(t, err)
+	require.ErrorIs(t, m.DependsOn(ctx, "in", "out"), channel.ErrBusy)
+	release()
+	require.NoError(t, seg.Close())
+}

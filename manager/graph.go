@@ -43,7 +43,10 @@ func (m *Manager) DependsOn(ctx context.Context, a, b string) error {
 			fs.ErrNotExist)
 	case a == b:
 		return &CycleError{Names: []string{a}}
-	case ca != nil && cb != nil:
+	}
+	ctx, cancel := m.bounded(ctx)
+	defer cancel()
+	if ca != nil && cb != nil {
 		return m.channelDependsOn(ctx, ca, cb)
 	}
 	return m.resourceDependsOn(ctx, a, b)
