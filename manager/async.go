@@ -50,7 +50,7 @@ func (c *Channel) SendAsync(p []byte) (*Completion, error) {
 	defer c.outMu.Unlock()
 	switch {
 	case c.life.Err() != nil:
-		return nil, errClosed
+		return nil, context.Cause(c.life)
 	case len(c.out)+c.outBusy >= DefaultAsyncLimit:
 		return nil, fmt.Errorf("manager: channel %q: %w: %d messages are on their way", c.name,
 			channel.ErrFull, DefaultAsyncLimit)
@@ -110,7 +110,7 @@ func (c *Channel) sendOut() {
 		}
 		n, err := c.SendBatch(c.life, payloads)
 		if c.life.Err() != nil && err != nil {
-			err = errClosed
+			err = context.Cause(c.life)
 		}
 		for i, o := range batch {
 			if i >= n {

@@ -237,14 +237,19 @@ func (c *Channel) attached(
 		return c, nil
 	}
 	if fresh && c.raw.Load() == nil {
-		err = errors.Join(err, c.m.forget(c))
+		why := fmt.Errorf("manager: channel %q: %w by the call that registered it: %w", c.name,
+			errNeverOpened, err)
+		err = errors.Join(err, c.m.forget(c, why))
 	}
 	return nil, err
 }
 
+// errNeverOpened is for the users of a channel that was registered and forgotten at once.
+var errNeverOpened = fmt.Errorf("%w: it could not be opened", channel.ErrClosed)
+
 // detach closes the channel, if it is open, and refuses every later use.
 func (c *Channel) detach() error {
-	c.end(errClosed) // whoever opens gives his turn back, and nobody opens after him
+	c.end(errClosed) // if nobody did: whoever opens gives his turn back, and nobody opens after him
 	c.awaitIdle()
 	c.opening <- struct{}{}
 	ch := c.raw.Load()

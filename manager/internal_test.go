@@ -67,6 +67,7 @@ func TestTransientIsWhatMayPass(t *testing.T) {
 	assert.True(t, Transient(fmt.Errorf("x: %w", channel.ErrBusy)))
 	assert.True(t, Transient(&channel.PeerError{}))
 	assert.False(t, Transient(channel.ErrDraining))
+	assert.False(t, Transient(fmt.Errorf("%w: %w", channel.ErrClosed, channel.ErrBusy)))
 	assert.False(t, Transient(fmt.Errorf("%w: %w", context.DeadlineExceeded, channel.ErrBusy)))
 	assert.False(t, Transient(nil))
 }

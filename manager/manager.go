@@ -76,17 +76,12 @@ func (m *Manager) Create(ctx context.Context, name string, o channel.Options) (*
 // Open attaches to a channel that exists and registers it. Its errors are those of
 // channel.Open. A channel that is registered already is opened as it was declared.
 func (m *Manager) Open(ctx context.Context, name string, o channel.OpenOptions) (*Channel, error) {
-	c, fresh, err := m.register(name, Spec{Options: channel.Options{OpenOptions: o}})
-	if err != nil {
-		return nil, err
-	}
-	open := c.openSpec
-	if fresh {
-		open = func(ctx context.Context) (*channel.Channel, error) {
-			return channel.Open(ctx, name, c.spec.OpenOptions)
-		}
-	}
-	return c.attached(ctx, fresh, open)
+	spec := Spec{Options: channel.Options{OpenOptions: o}}
+	return m.attach(ctx, name, spec, func(
+		ctx context.Context, c *Channel,
+	) (*channel.Channel, error) {
+		return channel.Open(ctx, name, c.spec.OpenOptions)
+	})
 }
 
 // OpenOrCreate attaches to a channel or creates it, and registers it. Its errors are those
@@ -94,15 +89,39 @@ func (m *Manager) Open(ctx context.Context, name string, o channel.OpenOptions) 
 func (m *Manager) OpenOrCreate(
 	ctx context.Context, name string, o channel.Options,
 ) (*Channel, error) {
-	c, fresh, err := m.register(name, Spec{Options: o})
-	if err != nil {
-		return nil, err
+	return m.attach(ctx, name, Spec{Options: o}, func(
+		ctx context.Context, c *Channel,
+	) (*channel.Channel, error) {
+		return c.openSpec(ctx)
+	})
+}
+
+// attach opens a channel by how if it was not registered before, else as it was declared. If
+// it waited for a call that registered the channel and failed, it goes by its own means.
+func (m *Manager) attach(
+	ctx context.Context, name string, spec Spec,
+	how func(context.Context, *Channel) (*channel.Channel, error),
+) (*Channel, error) {
+	for {
+		c, fresh, err := m.register(name, spec)
+		if err != nil {
+			return nil, err
+		}
+		open := c.openSpec
+		if fresh {
+			open = func(ctx context.Context) (*channel.Channel, error) { return how(ctx, c) }
+		}
+		got, err := c.attached(ctx, fresh, open)
+		if !fresh && errors.Is(err, errNeverOpened) && ctx.Err() == nil {
+			continue
+		}
+		return got, err
 	}
-	return c.attached(ctx, fresh, c.openSpec)
 }
 
 // Forget detaches from a channel and removes it from the register, so that its name can be
-// declared anew. It does not end the channel. A name that is not registered is no error.
+// declared anew, and with it what this Manager remembers of its dependencies on resources. It
+// does not end the channel. A name that is not registered is no error.
 func (m *Manager) Forget(name string) error {
 	m.mu.Lock()
 	c := m.channels[name]
@@ -110,16 +129,19 @@ func (m *Manager) Forget(name string) error {
 	if c == nil {
 		return nil
 	}
-	return m.forget(c)
+	return m.forget(c, errClosed)
 }
 
-// forget removes c from the register, and not a successor of its name.
-func (m *Manager) forget(c *Channel) error {
+// forget removes c from the register, and not a successor of its name. Whoever uses it yet
+// is told why.
+func (m *Manager) forget(c *Channel, why error) error {
 	m.mu.Lock()
 	if m.channels[c.name] == c {
 		delete(m.channels, c.name)
+		delete(m.above, c.name)
 	}
 	m.mu.Unlock()
+	c.end(why)
 	return c.detach()
 }
 

@@ -96,9 +96,11 @@ func outcomeOf(err error) Outcome {
 
 // Transient reports whether an error may pass by itself: somebody holds what was asked for
 // (channel.ErrBusy), or the other side died and a successor may come (channel.ErrPeerDead).
-// An error by which a context ended is none, whatever it says of others.
+// An error by which a context ended is none, whatever it says of others, nor is
+// channel.ErrClosed.
 func Transient(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, channel.ErrClosed) {
 		return false
 	}
 	return errors.Is(err, channel.ErrBusy) || errors.Is(err, channel.ErrPeerDead)

@@ -256,3 +256,24 @@ func TestCloseChannelEndsWhatDependsOnItAndNothingElse(t *testing.T) {
 	_, err = m.CloseChannel(ctx, "nothing", "")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
+
+func TestShutdownLeavesAForgottenChannelAlone(t *testing.T) {
+	ctx := t.Context()
+	dir := channeltest.Dir(t)
+	m, other := newManager(t, manager.Options{Dir: dir}), newManager(t, manager.Options{Dir: dir})
+	for _, m := range []*manager.Manager{m, other} {
+		require.NoError(t, declare(m, "q"))
+	}
+	q, err := other.Channel("q")
+	require.NoError(t, err)
+	raw, err := q.Raw(ctx)
+	require.NoError(t, err)
+	end := func(context.Context) error { return nil }
+	require.NoError(t, m.Register(recorder{"worker", end}))
+	require.NoError(t, m.DependsOn(ctx, "q", "worker"))
+	require.NoError(t, m.Forget("q"))
+	report, err := m.Shutdown(ctx, manager.ShutdownOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"worker"}, order(report))
+	assert.Equal(t, state.Active, raw.State())
+}
