@@ -48,11 +48,11 @@ func remedy(err error) string {
 		}
 		return "what it had sent was delivered; shmctl stat NAME tells more"
 	}
-	if errors.Is(err, channel.ErrLayout) && !met(err) {
+	op, ok := errors.AsType[*channel.OpError](err)
+	if errors.Is(err, channel.ErrLayout) && !met(err) && (!ok || op.Op != "peek") {
 		return "leave the flags out to take the channel as it is"
 	}
-	if op, ok := errors.AsType[*channel.OpError](err); ok && op.Op == "open event" &&
-		errors.Is(err, fs.ErrNotExist) {
+	if ok && op.Op == "open event" && errors.Is(err, fs.ErrNotExist) {
 		return "shmctl event signal NAME makes it"
 	}
 	for _, r := range remedies {

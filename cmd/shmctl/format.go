@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -18,6 +19,8 @@ func formatOf(o recvOptions) format {
 		return formatRaw
 	case o.json:
 		return formatJSON
+	case o.hex:
+		return formatHex
 	}
 	return formatLine
 }
@@ -50,17 +53,31 @@ func formatJSON(dst []byte, m channel.Message) ([]byte, error) {
 		sent = sent.UTC()
 		j.Sent = &sent
 	}
-	if utf8.Valid(payload) {
-		text := string(payload)
-		j.Text = &text
-	} else {
-		j.Data = payload
-	}
+	j.Text, j.Data = textOrData(payload)
 	line, err := json.Marshal(j)
 	if err != nil {
 		return dst, fmt.Errorf("message %d as JSON: %w", j.Position, err)
 	}
 	return append(append(dst, line...), '\n'), nil
+}
+
+// textOrData returns a payload as text if it is UTF-8, else as data.
+func textOrData(payload []byte) (text *string, data []byte) {
+	if utf8.Valid(payload) {
+		s := string(payload)
+		return &s, nil
+	}
+	return nil, payload
+}
+
+func formatHex(dst []byte, m channel.Message) ([]byte, error) {
+	return appendHex(dst, m.Position(), len(m.Bytes()), m.Clone()), nil
+}
+
+// appendHex appends a message as hexdump -C shows bytes, which may be the first of size.
+func appendHex(dst []byte, position uint64, size int, payload []byte) []byte {
+	dst = fmt.Appendf(dst, "position %d, %d bytes\n", position, size)
+	return append(dst, hex.Dump(payload)...)
 }
 
 // printJSON prints one value, indented.

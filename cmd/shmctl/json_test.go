@@ -87,6 +87,9 @@ func TestJSONFieldsStay(t *testing.T) {
 
 	run1(t, "create", "q", "--timestamps")
 	run1(t, "send", "q", "text", "\xff")
+	outputs["peek"] = "[" + strings.ReplaceAll(strings.TrimSpace(
+		run1(t, "peek", "q", "--json")), "\n", ",") + "]"
+	outputs["dump"] = run1(t, "dump", "q", "--payload", "--json")
 	outputs["recv"] = "[" + strings.Join(strings.Split(strings.TrimSpace(
 		run1(t, "recv", "q", "--json", "--count", "2")), "\n"), ",") + "]"
 	run1(t, "rm", "q")

@@ -18,6 +18,7 @@ type recvOptions struct {
 	lines    bool
 	raw      bool
 	json     bool
+	hex      bool
 	follow   bool
 	count    int
 	timeout  time.Duration
@@ -29,9 +30,9 @@ func newRecvCmd(a *app) *cobra.Command {
 		Use:   "recv NAME",
 		Short: "Receive messages",
 		Long: `Recv writes each message to the standard output and a newline after it (--lines, the
-default), or its bytes and nothing else (--raw), or a JSON object a line (--json). It creates an
-ephemeral channel if there is none, and uses one that is there whatever its geometry, unless
-flags ask for another. While another recv has the channel, it waits.
+default), or its bytes and nothing else (--raw), or a JSON object a line (--json), or a dump of its
+bytes (--hex). It creates an ephemeral channel if there is none, and uses one that is there
+whatever its geometry, unless flags ask for another. While another recv has the channel, it waits.
 
 A message leaves the channel only after it was written. When the reader of the output goes away,
 recv ends with 0 and what it had not written stays for the next one. What a pipe had taken is
@@ -60,10 +61,11 @@ sender dies, recv writes all that it had sent and returns 9.`,
 	flags.BoolVarP(&o.lines, "lines", "l", false, "write a newline after each message (default)")
 	flags.BoolVar(&o.raw, "raw", false, "write the bytes of the messages and nothing else")
 	flags.BoolVar(&o.json, "json", false, "write a JSON object a line for each message")
+	flags.BoolVar(&o.hex, "hex", false, "write position, size and bytes of each message in hex")
 	flags.BoolVarP(&o.follow, "follow", "F", false, "wait for the next channel after the end")
 	flags.IntVarP(&o.count, "count", "n", 0, "return after that many messages")
 	flags.DurationVar(&o.timeout, "timeout", 0, "longest wait for a message (default for ever)")
-	cmd.MarkFlagsMutuallyExclusive("lines", "raw", "json")
+	cmd.MarkFlagsMutuallyExclusive("lines", "raw", "json", "hex")
 	o.geometry = geometryFlags(flags)
 	return cmd
 }

@@ -44,7 +44,7 @@ It signals and awaits events as well.`,
 		newCreateCmd(a), newSendCmd(a), newRecvCmd(a), newCloseCmd(a), newLsCmd(a), newStatCmd(a),
 		newRmCmd(a), newDrainCmd(a), newRecoverCmd(a), newWatchCmd(a), newEventCmd(a),
 		newGCCmd(a), newHealthCmd(a), newDepsCmd(a), newShutdownCmd(a), newDoctorCmd(a),
-		newPsCmd(a),
+		newPsCmd(a), newPeekCmd(a), newDumpCmd(a),
 		newVersionCmd(a), newExitCodesTopic(),
 	)
 	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a))
