@@ -7,6 +7,7 @@ require (
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 	shmring v0.0.0
+	shmring/adapters/prom v0.0.0-00010101000000-000000000000
 )
 
 require (

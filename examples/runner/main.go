@@ -42,7 +42,7 @@ func run(args []string) error {
 	case "serve":
 		return serve(ctx, args[1:])
 	case "runner":
-		return work(args[1:])
+		return work(ctx, args[1:])
 	}
 	return errors.New(usage)
 }

@@ -56,7 +56,7 @@ type scene struct {
 }
 
 // transports are what a test runs over, once over each.
-var transports = []string{"http"}
+var transports = []string{"shm", "http"}
 
 // begin starts a server in this process and its runners in theirs.
 func begin(t *testing.T, transport string, args ...string) *scene {

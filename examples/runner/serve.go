@@ -10,15 +10,14 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"shmring/channel"
 	"shmring/examples/runner/engine"
 	"shmring/examples/runner/ngram"
 	"shmring/examples/runner/overhttp"
+	"shmring/examples/runner/overshm"
 	"shmring/examples/runner/server"
 	"shmring/examples/runner/stream"
 )
@@ -26,6 +25,7 @@ import (
 // settings are the flags of serve, some of which it passes on to its runners.
 type settings struct {
 	listen, transport, corpus string
+	attach                    string
 	runners, batch            int
 	step, stall, grace        time.Duration
 	writeBuffer               int
@@ -39,6 +39,9 @@ func (s *settings) flags(name string) *flag.FlagSet {
 		"directory of .go files whose comments make the model; empty: GOROOT/src")
 	f.IntVar(&s.batch, "batch", engine.DefaultBatch, "sequences that a runner computes at a time")
 	f.DurationVar(&s.step, "step", 0, "shortest time of a step, in place of a large model's work")
+	f.StringVar(&s.attach, "attach", "",
+		"shm only: for runners of other containers, which the server does not start. serve: "+
+			"the channels are called NAME.0, NAME.1, …; runner: the one to attach to")
 	return f
 }
 
@@ -107,6 +110,15 @@ func (s *settings) start(ctx context.Context, log *slog.Logger) (server.Transpor
 		return overhttp.Start(overhttp.Options{
 			Runners: s.runners, Command: s.command, StallAfter: s.stall, Logger: log,
 		}), nil
+	case "shm":
+		o := overshm.Options{
+			Runners: s.runners, Command: s.command, Name: s.attach, Grace: s.grace,
+			Dimensions: s.server.MaxDimensions, StallAfter: s.stall, Logger: log,
+		}
+		if s.attach != "" {
+			o.Command = nil
+		}
+		return overshm.Start(ctx, o)
 	}
 	return nil, fmt.Errorf("-transport %q: shm or http", s.transport)
 }
@@ -148,23 +160,28 @@ func (s *settings) web(
 }
 
 // work is a runner.
-func work(args []string) error {
+func work(ctx context.Context, args []string) error {
 	var s settings
 	f := s.flags("runner")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	// A terminal sends its signals to runners too; the server says when they end.
-	signal.Ignore(os.Interrupt, syscall.SIGTERM)
-	ctx := context.Background()
-	m, err := model(s.corpus)
-	if err != nil {
-		return err
+	load := func() (engine.Options, error) {
+		m, err := model(s.corpus)
+		return engine.Options{Model: m, Batch: s.batch, Step: s.step}, err
 	}
-	o := engine.Options{Model: m, Batch: s.batch, Step: s.step}
-	switch s.transport {
-	case "http":
-		return overhttp.Run(ctx, o)
+	switch {
+	case s.transport == "shm" && s.attach != "":
+		return overshm.RunAttached(ctx, s.attach, load)
+	case s.transport == "shm":
+		// A terminal signals runners too: they end when the server says so.
+		return overshm.Run(context.WithoutCancel(ctx), load)
+	case s.transport == "http":
+		o, err := load()
+		if err != nil {
+			return err
+		}
+		return overhttp.Run(context.WithoutCancel(ctx), o)
 	}
 	return fmt.Errorf("-transport %q: shm or http", s.transport)
 }

@@ -36,11 +36,11 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 	s.streams.Add(1)
 	defer s.streams.Add(-1)
 	began := time.Now()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
 	// A client that does not read keeps this goroutine in a write: the deadline frees it.
 	cut := func() {
-		cancel()
+		cancel(stream.ErrSlow)
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now()) // best effort
 	}
 	tokens := stream.New(s.Buffer, cut)
@@ -77,6 +77,9 @@ func (s *Server) pump(
 		}
 		s.metrics.tokens.Add(float64(len(ts)))
 		if err := to.write(ts); err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause // it was cut, or the client has gone
+			}
 			return err
 		}
 	}
