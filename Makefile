@@ -6,7 +6,7 @@ N       ?= 1000
 SIZE    ?= small
 RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/... ./manager/... ./link/...
 
-.PHONY: help test adapters race fuzz fault evidence bench lint model mutants demo check vet fmt staticcheck tools clean
+.PHONY: help test adapters runner demo-runner race fuzz fault evidence bench lint model mutants demo check vet fmt staticcheck tools clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -16,6 +16,10 @@ test: ## all tests, shuffled
 
 adapters: ## the modules in adapters, which depend on others than shmring does
 	cd adapters/prom && GOWORK=off $(GO) vet ./... && GOWORK=off $(GO) mod tidy -diff && \
+	  GOWORK=off $(GO) test -shuffle=on -timeout 5m ./...
+
+runner: ## the module of examples/runner: an inference server and its runners
+	cd examples/runner && GOWORK=off $(GO) vet ./... && GOWORK=off $(GO) mod tidy -diff && \
 	  GOWORK=off $(GO) test -shuffle=on -timeout 5m ./...
 
 race: ## tests of the core under the race detector, on 1, 2 and 4 processors
@@ -43,6 +47,9 @@ mutants: ## break one rule after another: the tests must notice each
 demo: ## the main job: processes exchange every file of the Go source tree
 	$(GO) run ./cmd/shmctl demo
 
+demo-runner: ## an inference server under load, kills and stops, over shared memory and HTTP (ARGS=-short)
+	cd examples/runner && GOWORK=off $(GO) run . demo $(ARGS)
+
 check: fmt vet staticcheck test race ## what a change must pass
 
 vet:
@@ -58,6 +65,7 @@ staticcheck: $(TOOLS)/staticcheck
 lint: $(TOOLS)/golangci-lint ## golangci-lint with the whole rule set
 	$(TOOLS)/golangci-lint run ./...
 	cd adapters/prom && GOWORK=off $(TOOLS)/golangci-lint run ./...
+	cd examples/runner && GOWORK=off $(TOOLS)/golangci-lint run ./...
 
 tools: $(addprefix $(TOOLS)/,staticcheck golangci-lint gofumpt benchstat) ## install them in .tools
 

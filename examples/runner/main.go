@@ -5,6 +5,7 @@
 //
 //	go run . serve -runners 2
 //	curl -N localhost:8080/v1/completions -d '{"prompt":"Package ","stream":true}'
+//	go run . demo
 package main
 
 import (
@@ -17,13 +18,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"shmring/examples/runner/demo"
 	"shmring/examples/runner/ngram"
 )
 
 const usage = `usage: runner serve  [flags]   the server, which starts its runners
+       runner demo   [flags]   the demonstration: both transports, every failure
        runner runner [flags]   a runner; the server starts these
 
-runner serve -h: the flags`
+runner serve -h, runner demo -h: the flags`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -39,6 +42,8 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch args[0] {
+	case "demo":
+		return demo.Main(ctx, args[1:])
 	case "serve":
 		return serve(ctx, args[1:])
 	case "runner":
