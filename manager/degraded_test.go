@@ -162,7 +162,7 @@ func TestManagerSaysWhatItCannotDoWithout(t *testing.T) {
 	}
 }
 
-// A stranger is a child in a pid namespace of its own, in which it is number 1.
+// A stranger is a child in namespaces of its own.
 type stranger struct {
 	t   *testing.T
 	cmd *exec.Cmd
@@ -180,8 +180,10 @@ func (s *stranger) Say(format string, args ...any) {
 	require.NoError(s.t, err)
 }
 
-// startStranger runs a function that channeltest knows by its name.
-func startStranger(t *testing.T, name string, args ...string) *stranger {
+// startStranger runs a function that channeltest knows by its name, in namespaces of its own.
+func startStranger(
+	t *testing.T, attr *syscall.SysProcAttr, name string, args ...string,
+) *stranger {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
@@ -189,7 +191,7 @@ func startStranger(t *testing.T, name string, args ...string) *stranger {
 	cmd.Env = append(os.Environ(), "SHMRING_CHANNELTEST_PROGRAM="+name,
 		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	cmd.SysProcAttr = attr
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
@@ -200,7 +202,7 @@ func startStranger(t *testing.T, name string, args ...string) *stranger {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	if err := cmd.Start(); errors.Is(err, unix.EPERM) {
-		t.Skipf("no pid namespaces here: %v", err)
+		t.Skipf("no namespaces here: %v", err)
 	} else {
 		require.NoError(t, err)
 	}
@@ -211,7 +213,10 @@ func TestManagerWorksAcrossPidNamespaces(t *testing.T) {
 	dir := channeltest.Setenv(t)
 	m := newManager(t, manager.Options{Dir: dir, Retry: patient})
 	var s *stranger
-	serve(t, m, func() talk { s = startStranger(t, "poor", "nothing"); return s })
+	serve(t, m, func() talk {
+		s = startStranger(t, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}, "poor", "nothing")
+		return s
+	})
 	require.NoError(t, s.cmd.Wait())
 	empty(t, dir)
 }

@@ -178,6 +178,8 @@ func TestMonitorRecoversAndTellsOfChanges(t *testing.T) {
 	assert.Equal(t, manager.Unhealthy, (<-seen).Status)
 	better := <-seen
 	assert.Equal(t, state.Active, better.State)
+	assert.Equal(t, manager.Degraded, better.Status)
+	assert.True(t, says(better, "impossible words were found"), "%v", better.Reasons)
 	stop()
 	stop()
 	assert.Contains(t, log.String(), "unhealthy")

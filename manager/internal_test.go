@@ -82,3 +82,26 @@ func TestWordsForKindsAndOutcomes(t *testing.T) {
 	}
 	assert.Equal(t, "unknown", Outcome(0).String())
 }
+
+func TestTrendSaysWhenAQueueWillBeFull(t *testing.T) {
+	var q trend
+	at := time.Now()
+	look := func(depth uint64) Health {
+		h := Health{Status: Healthy, At: at, Depth: depth, Slots: 100}
+		q.apply(&h)
+		judge{&h}.trend()
+		at = at.Add(time.Second)
+		return h
+	}
+	assert.Empty(t, look(4).Reasons, "one look shows no rate")
+	h := look(12)
+	assert.InDelta(t, 8, h.Growth, 0.01)
+	assert.Equal(t, 11*time.Second, h.FullIn)
+	assert.Equal(t, Degraded, h.Status)
+	assert.Equal(t, []string{"full in 11s at this rate"}, h.Reasons)
+	for range 60 {
+		h = look(12)
+	}
+	assert.Less(t, h.Growth, 0.1)
+	assert.Empty(t, h.Reasons, "it stands still")
+}

@@ -185,6 +185,8 @@ func TestScenarioTimeouts(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, stuck)
 	assert.Equal(t, uint64(sent), report.Left, "nothing was thrown away")
+	require.Len(t, report.Ends, 1)
+	assert.Contains(t, report.Ends[0].Report.Waited, stuck)
 	h, err := m.Health(ctx, "q")
 	require.NoError(t, err)
 	require.Len(t, h.Stuck, 1)

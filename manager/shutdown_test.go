@@ -257,6 +257,23 @@ func TestCloseChannelEndsWhatDependsOnItAndNothingElse(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
+// Each of two waits for the other one's end to begin.
+func TestWhatDoesNotDependOnEachOtherEndsAtTheSameTime(t *testing.T) {
+	m := newManager(t, manager.Options{})
+	meet := make(chan struct{})
+	require.NoError(t, m.Register(recorder{"a", func(context.Context) error {
+		meet <- struct{}{}
+		return nil
+	}}))
+	require.NoError(t, m.Register(recorder{"b", func(context.Context) error {
+		<-meet
+		return nil
+	}}))
+	report, err := m.Shutdown(t.Context(), manager.ShutdownOptions{})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"a", "b"}, order(report))
+}
+
 func TestShutdownLeavesAForgottenChannelAlone(t *testing.T) {
 	ctx := t.Context()
 	dir := channeltest.Dir(t)
