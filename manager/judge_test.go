@@ -15,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"shmring/channel"
+	"shmring/channeltest"
 	"shmring/manager"
+	"shmring/shm"
 )
 
 func TestHealthNamesWhoHoldsOthersUpAndForHowLong(t *testing.T) {
@@ -124,4 +126,30 @@ func TestMonitorTellsOfChangesOnly(t *testing.T) {
 	stop()
 	assert.Equal(t, 3, strings.Count(log.String(), "level=WARN"))
 	assert.Equal(t, 2, strings.Count(log.String(), "level=INFO"))
+}
+
+func TestMonitorLooksOnBesideAControlLockThatSomebodyKeeps(t *testing.T) {
+	ctx := t.Context()
+	dir := channeltest.Dir(t)
+	m := newManager(t, manager.Options{Dir: dir, OpTimeout: -1})
+	c, err := m.Create(ctx, "q", channel.Options{})
+	require.NoError(t, err)
+	raw, err := c.Raw(ctx)
+	require.NoError(t, err)
+	spoil(t, raw)
+	seg, err := shm.Open(ctx, shm.OpenOptions{Dir: dir, Name: "q"})
+	require.NoError(t, err)
+	release, err := seg.Control(ctx, "be stopped")
+	require.NoError(t, err)
+	look := looks(t, m)
+	stop, err := m.StartMonitor(time.Millisecond, manager.MonitorOptions{Recover: tries(100)})
+	require.NoError(t, err)
+	for range 3 {
+		<-look
+	}
+	stop()
+	release()
+	require.NoError(t, seg.Close())
+	_, err = raw.Shutdown(ctx, channel.ShutdownOptions{AtDeadline: channel.Force})
+	require.NoError(t, err)
 }

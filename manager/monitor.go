@@ -160,7 +160,7 @@ func (w *monitor) repair(ctx context.Context, s *sight, h Health) {
 		return
 	}
 	s.attempts++
-	_, err := w.m.Recover(ctx, h.Name)
+	err := w.attempt(ctx, h.Name)
 	if ctx.Err() != nil {
 		return
 	}
@@ -174,4 +174,15 @@ func (w *monitor) repair(ctx context.Context, s *sight, h Health) {
 		log.Warn("shmring: recovery failed", "channel", h.Name, "attempts", s.attempts,
 			"error", err)
 	}
+}
+
+// recoverTime bounds one attempt: somebody who is stopped may hold the control lock, and the
+// monitor would look at nothing else meanwhile.
+const recoverTime = time.Second
+
+func (w *monitor) attempt(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	_, err := w.m.Recover(ctx, name)
+	return err
 }

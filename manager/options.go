@@ -26,8 +26,8 @@ type Options struct {
 	// SlowOp is how long an operation takes before it is logged. Zero: DefaultSlowOp;
 	// negative: never. Waiting for a message is not slow.
 	SlowOp time.Duration
-	// OnOperation, if not nil, is told of every operation that ended. It runs in the caller's
-	// goroutine.
+	// OnOperation, if not nil, is told of every operation that ended. It runs in the goroutine
+	// of the operation: the caller's, or one of Shutdown, of SendAsync or of the monitor.
 	OnOperation func(Op)
 	// Escalate decides what becomes of a channel that can go neither on nor back: one that
 	// the monitor gave up to recover, or that a Shutdown with channel.Rollback left sealed.
