@@ -20,6 +20,7 @@ type flow struct {
 	senders int    // processes; zero is one
 	apart   bool   // every sender has channels of its own, SPSC; else all share one
 	streams int    // channels of a sender; zero is one
+	inTurn  bool   // one goroutine receives from all channels in turn, not one from each
 	back    bool   // from this process to a peer
 	size    int    // bytes
 	batch   int    // messages that are due together; zero is one

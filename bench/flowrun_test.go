@@ -188,6 +188,10 @@ func work(stages []*stage, start int64) error {
 			fs = append(fs, func() error { return s.outs.send(span) })
 			continue
 		}
+		if s.inTurn {
+			fs = append(fs, s.taking(span, start))
+			continue
+		}
 		for _, group := range s.ins {
 			for _, in := range group {
 				fs = append(fs, s.receiving(in, span, start, len(s.ins)))
@@ -206,6 +210,22 @@ func (s *stage) receiving(in *inlet, span stretch, start int64, groups int) func
 	_, count := onStream(span, in.stream, in.streams)
 	count *= uint64(s.senders / groups)
 	return func() error { return in.receive(count) }
+}
+
+// taking is the work of one goroutine that takes from the channels of a sender in turn.
+func (s *stage) taking(span stretch, start int64) func() error {
+	ins := s.ins[0]
+	for _, in := range ins {
+		s.receiving(in, span, start, len(s.ins))
+	}
+	return func() error {
+		for n := span.from; n < span.to; n++ {
+			if err := ins[n%uint64(len(ins))].receive(1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // report tells the times of a stage.

@@ -15,6 +15,7 @@ func TestBenchmarksRunAndReport(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	for name, g := range map[string]group{
 		"RoundTrip": roundTrips, "Stream": streams, "Size": sizes(), "Bare": bares(),
+		"Scale": scales(),
 	} {
 		runEach(t, name, g, func(t *testing.T, metrics map[string]float64) {
 			t.Helper()

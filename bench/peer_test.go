@@ -51,6 +51,7 @@ var peerKinds = map[string]func(*peer) error{
 	"source":      sourcePeer,
 	"sink":        sinkPeer,
 	"answer":      answerPeer,
+	"endless":     endlessPeer,
 	"slow":        slowPeer,
 	"idle":        idlePeer,
 	"doomed":      doomedPeer,

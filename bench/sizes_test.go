@@ -40,11 +40,13 @@ func fewOf(size int) uint64 { return uint64(max(4, min(1000, 4*mib/size))) }
 func lapOf(size int) uint64 { return uint64(max(4, min(2*minRoom/kib, roomFor(size)/size))) }
 
 // copySizes are those for which a copy is worth a comparison.
-var copySizes = []int{kib, 16 * kib, 256 * kib, mib, 16 * mib}
+var copySizes = []int{
+	kib, 4 * kib, 16 * kib, 64 * kib, 256 * kib, mib, 4 * mib, 16 * mib,
+}
 
 func sizes() group {
 	var g group
-	for _, size := range append([]int{8, 64}, copySizes...) {
+	for _, size := range append([]int{8, 32, 64, 256}, copySizes...) {
 		g = append(g, benchCase{"in-place/" + sizeName(size), bySize("reserve", size), fewOf(size)})
 	}
 	for _, size := range copySizes {
