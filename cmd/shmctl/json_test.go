@@ -123,6 +123,8 @@ func TestJSONFieldsStay(t *testing.T) {
 	require.NoError(t, err)
 	outputs["recover"] = string(repairs)
 
+	outputs["bench"] = benchJSON(t)
+
 	death, err := json.Marshal(newStatJSON(&view{
 		stats: channel.Stats{Deaths: []channel.Death{{PID: 1}}}, err: channel.ErrCorrupt,
 		entry: channel.Entry{Err: channel.ErrCorrupt},

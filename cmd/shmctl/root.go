@@ -47,7 +47,7 @@ It signals and awaits events as well.`,
 		newPsCmd(a), newPeekCmd(a), newDumpCmd(a),
 		newVersionCmd(a), newExitCodesTopic(),
 	)
-	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a))
+	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a), newBenchCmd(a), newBenchPeerCmd(a))
 	completionCmd(root)
 	return root
 }
