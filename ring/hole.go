@@ -88,12 +88,18 @@ func (r *Ring) Abandoned(alive func(place int) bool) uint64 {
 	n := uint64(0)
 	for i := range min(r.slotsFrom(r.slotOf(h), r.slotOf(t)), r.slots) {
 		pos := r.slotOf(h) + slotPos(i)
-		// The second look is that of Skip: its owner may have committed meanwhile.
-		if !r.settled(pos) && !r.intended(pos, alive) && !r.settled(pos) {
+		// The second look is that of Skip: its owner may have committed meanwhile. A slot that
+		// the head has passed since may have been given back, and then says nothing.
+		if !r.settled(pos) && !r.intended(pos, alive) && !r.settled(pos) && !r.passed(h, i) {
 			n++
 		}
 	}
 	return n
+}
+
+// passed reports whether the head has moved beyond the slot that was n slots after h.
+func (r *Ring) passed(h, n uint64) bool {
+	return r.slotsFrom(r.slotOf(h), r.slotOf(r.head.Load())) > n // sync: head
 }
 
 // askedOnce remembers the answers, so that hostile intents over everything do not make one
