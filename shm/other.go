@@ -52,6 +52,15 @@ func Remove(context.Context, string, string, RemoveOptions) error { return layou
 // RemoveForeign fails with errors.ErrUnsupported.
 func RemoveForeign(context.Context, string, string) error { return layout.Supported() }
 
+// GiveBack fails with errors.ErrUnsupported.
+func (s *Segment) GiveBack(uint64, uint64) error { return layout.Supported() }
+
+// Refill fails with errors.ErrUnsupported.
+func (s *Segment) Refill() error { return layout.Supported() }
+
+// GivenBack fails with errors.ErrUnsupported.
+func (s *Segment) GivenBack() (uint64, error) { return 0, layout.Supported() }
+
 // Claim fails with errors.ErrUnsupported.
 func (s *Segment) Claim(int) error { return layout.Supported() }
 

@@ -68,9 +68,7 @@ func Space(dir string) (free, total uint64, err error) {
 
 // spaceError says what is missing and what to do about it.
 func spaceError(f *os.File, size uint64, err error) error {
-	switch {
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.ENOMEM):
-	default:
+	if !outOfSpace(err) {
 		return fmt.Errorf("allocate %d bytes of shared memory: %w", size, err)
 	}
 	e := &NoSpaceError{
@@ -85,4 +83,9 @@ func spaceError(f *os.File, size uint64, err error) error {
 		e.Free = st.Bavail * uint64(st.Bsize)
 	}
 	return e
+}
+
+func outOfSpace(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) ||
+		errors.Is(err, unix.ENOMEM)
 }
