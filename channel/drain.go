@@ -21,6 +21,10 @@ type Progress struct {
 	Elapsed  time.Duration // since the drain began
 	Receiver string        // who has to receive, in words, and what it does
 	Living   bool          // that receiver lives
+
+	// GivenBack is how many bytes of the channel's memory are with the system again, whoever
+	// gave them back. A rollback or recovery takes them anew before anybody may send.
+	GivenBack uint64
 }
 
 // Drain seals the channel and waits until every message was received and released.
@@ -28,6 +32,9 @@ type Progress struct {
 // end, from this goroutine. If messages are left and no receiver lives, it does not
 // wait but returns ErrPeerDead: the channel stays sealed, its messages stay for the
 // next receiver, and Drain may be called again.
+//
+// While it waits it gives the memory of what was released back to the system, in whole pages
+// and large pieces.
 func (ch *Channel) Drain(ctx context.Context, progress func(Progress)) error {
 	if err := ch.enter(); err != nil {
 		return ch.closedError("drain")
@@ -49,6 +56,7 @@ func (ch *Channel) awaitEmpty(
 	ctx context.Context, progress func(Progress), patient bool,
 ) (err error) {
 	d := drainer{ch: ch, progress: progress, began: time.Now(), patient: patient}
+	d.giver.ch = ch
 	place, err := ch.claimFree(ch.placesFor(layout.RoleController), layout.RoleController)
 	d.place, d.seated = place, err == nil
 	if err != nil && !errors.Is(err, ErrBusy) {
@@ -85,6 +93,7 @@ type drainer struct {
 	first    uint64
 	last     uint64
 	told     bool
+	giver    giver
 }
 
 // unseatedSlice is how often a drain looks that found no free place to wait at.
@@ -138,6 +147,7 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 	}
 	w := ch.state.Load()
 	living := ch.present(layout.PlaceReceiver)
+	d.giver.run(ctx, ended)
 	d.tell(left, living)
 	switch {
 	case ended:
@@ -159,7 +169,7 @@ func (d *drainer) look(ctx context.Context) (bool, error) {
 		}
 		return true, ch.errorState() // a receiver gets no further, however long it lives
 	case !living && !d.patient:
-		if n, err := ch.ring.Unread(); n > 0 || err != nil || !ch.passAborted() {
+		if n, err := ch.unread(); n > 0 || err != nil || !ch.passAborted() {
 			return true, ch.noReceiver(left)
 		}
 		return ch.ring.Drained(), nil
@@ -208,7 +218,7 @@ func (d *drainer) tell(left uint64, living bool) {
 	d.last, d.told = left, true
 	d.progress(Progress{
 		Left: left, Done: d.first - min(left, d.first), Elapsed: time.Since(d.began),
-		Receiver: d.ch.whyReceiver(d.began), Living: living,
+		Receiver: d.ch.whyReceiver(d.began), Living: living, GivenBack: d.giver.bytes,
 	})
 }
 

@@ -29,3 +29,9 @@ func (ch *Channel) Deafen() {
 	ch.stopNotify = nil
 	ch.noInotify.Store(true)
 }
+
+// EagerToGiveBack makes every drain give back whatever is a page.
+func EagerToGiveBack() { giveLeast = 1 }
+
+// GivenBack returns how many bytes of the segment are not in memory.
+func (ch *Channel) GivenBack() (uint64, error) { return ch.seg.GivenBack() }

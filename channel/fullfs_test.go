@@ -131,6 +131,12 @@ func useEveryPage(ctx context.Context, ch *channel.Channel, o channel.Options) e
 // TestEveryPageCanBeUsedOnAFileSystemThatBecameFull has what was allocated when the channel
 // was made: a store into a page that is not there would end the process by SIGBUS.
 func TestEveryPageCanBeUsedOnAFileSystemThatBecameFull(t *testing.T) {
+	onSmallFileSystem(t, "full file system")
+}
+
+// onSmallFileSystem runs a child that may mount, and must say "done".
+func onSmallFileSystem(t *testing.T, child string) {
+	t.Helper()
 	dir := shmtest.Dir(t)
 	shmtest.Watchdog(t, limit)
 	id := func(host int) []syscall.SysProcIDMap {
@@ -145,7 +151,7 @@ func TestEveryPageCanBeUsedOnAFileSystemThatBecameFull(t *testing.T) {
 	} else if _, err := os.Stat("/proc/self/ns/user"); err != nil {
 		t.Skipf("neither root nor user namespaces: nobody can mount: %v", err)
 	}
-	c := shmtest.StartAs(t, attr, "full file system", dir)
+	c := shmtest.StartAs(t, attr, child, dir)
 	line, _ := c.Hear()
 	if strings.HasPrefix(line, "skip: ") {
 		t.Skip(line)

@@ -34,6 +34,7 @@ const killers = 10
 func killCrew(t testing.TB) []*killer {
 	t.Helper()
 	channel.NoSlices()
+	channel.EagerToGiveBack()
 	root := shmtest.Dir(t)
 	all := make([]*killer, killers)
 	for i := range all {

@@ -117,6 +117,7 @@ func isExpected(err error) bool {
 // childVictim runs one part: directory, ledger, role, number of its messages.
 func childVictim(_ *shmtest.Conn, args []string) error {
 	channel.NoSlices()
+	channel.EagerToGiveBack()
 	book, err := openLedger(args[1])
 	if err != nil {
 		return err

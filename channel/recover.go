@@ -31,6 +31,9 @@ type Recovery struct {
 // are whole are kept. It is harmless on a healthy channel, and may be called again
 // by anybody if the caller dies. What it returns is valid also with an error.
 //
+// ErrNoSpace: what a drain gave back cannot be had again now; the channel stays in ERROR, with
+// its messages, and Recover may be called again when there is room.
+//
 // ErrBusy says that a living receiver in another process has to call it, because
 // only the receiver's side may abort slots. ErrCorrupt: beyond repair; Shutdown or
 // remove it. ErrState: the channel is closed or closing.
@@ -70,8 +73,10 @@ func (ch *Channel) endRecovery(r *Recovery) {
 		if ch.ring.Check() != nil {
 			return // nobody knows what is in it
 		}
-		r.Holes = ch.ring.Abandoned(ch.alive)
-		if n, err := ch.ring.Unread(); err == nil {
+		if n, err := ch.abandoned(); err == nil {
+			r.Holes = n
+		}
+		if n, err := ch.unread(); err == nil {
 			r.Kept = n
 		}
 	})
@@ -96,12 +101,15 @@ func (ch *Channel) recoverLocked(r *Recovery) error {
 	if w.State() != state.Error {
 		return nil
 	}
+	if err := ch.refill(); err != nil {
+		return err
+	}
 	n, err := ch.scrub()
 	r.Damaged = uint64(n)
 	if err != nil {
 		return err
 	}
-	return ch.reactivate("recovered")
+	return ch.reactivate("recovered", nil)
 }
 
 // stop makes sure that a damaged channel is in ERROR, for everybody to see.

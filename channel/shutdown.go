@@ -23,7 +23,8 @@ const (
 	// Force ends the channel and counts what is left as discarded.
 	Force
 	// Rollback makes the channel ACTIVE again. It is refused once CLOSING was
-	// reached.
+	// reached. If memory that was given back while draining cannot be had again it is
+	// ErrNoSpace, and the channel in ERROR until Recover finds room.
 	Rollback
 )
 
@@ -198,13 +199,15 @@ func (ch *Channel) rollback(ctx context.Context, reason string) error {
 			return fmt.Errorf("%w: it was drained just now: %w", ErrState, err)
 		}
 		ch.state.WakeAll()
-		return ch.reactivate(rollbackReason + reason)
+		return ch.reactivate(rollbackReason+reason, ch.refill)
 	})
 }
 
 // reactivate goes from DRAINING or ERROR to ACTIVE. Poison is cleared before the
-// seal: the next finder must not be overlooked.
-func (ch *Channel) reactivate(reason string) error {
+// seal: the next finder must not be overlooked. Whatever has to be done before comes in between;
+// if it fails the channel stays in ERROR, for a reason of its own: that wakes whoever waits for
+// the end of a rollback.
+func (ch *Channel) reactivate(reason string, before func() error) error {
 	if err := ch.advance(state.Error, false, reason, ch.seal); err != nil {
 		return err
 	}
@@ -213,6 +216,11 @@ func (ch *Channel) reactivate(reason string) error {
 		return err
 	}
 	fault.Point("channel.recover.recovering")
+	if before != nil {
+		if err := before(); err != nil {
+			return errors.Join(err, ch.advance(state.Error, false, noRoom(err), nil))
+		}
+	}
 	return ch.advance(state.Active, false, reason, func() error {
 		ch.ctl.Poison.Code.Store(0) // sync: poison
 		fault.Point("channel.recover.clean")

@@ -74,8 +74,12 @@ func (a *app) drain(
 
 // drainText is how far a drain is.
 func drainText(p channel.Progress) string {
-	return fmt.Sprintf("%s delivered, %s left after %s; waiting for: %s",
-		humanize.Comma(int64(p.Done)), humanize.Comma(int64(p.Left)), shortTime(p.Elapsed),
+	given := ""
+	if p.GivenBack > 0 {
+		given = fmt.Sprintf(" (%s of memory given back)", humanize.IBytes(p.GivenBack))
+	}
+	return fmt.Sprintf("%s delivered, %s left after %s%s; waiting for: %s",
+		humanize.Comma(int64(p.Done)), humanize.Comma(int64(p.Left)), shortTime(p.Elapsed), given,
 		p.Receiver)
 }
 

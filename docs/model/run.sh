@@ -114,7 +114,7 @@ record() {
 		{
 		  "name": "models",
 		  "title": "models of the protocol, searched exhaustively, and what breaks them",
-		  "guarantees": ["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G10", "G12", "G18"],
+		  "guarantees": ["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G10", "G12", "G13", "G18"],
 		  "counts": {
 		    "models": $models,
 		    "variants": $rows,
