@@ -214,7 +214,8 @@ func TestManagerWorksAcrossPidNamespaces(t *testing.T) {
 	m := newManager(t, manager.Options{Dir: dir, Retry: patient})
 	var s *stranger
 	serve(t, m, func() talk {
-		s = startStranger(t, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}, "poor", "nothing")
+		attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+		s = startStranger(t, attr, "poor", "nothing")
 		return s
 	})
 	require.NoError(t, s.cmd.Wait())

@@ -10,9 +10,9 @@ import (
 )
 
 // Event returns the event of a name, which it opens, or creates, at the first call, and
-// after its user closed it, and closes with the Manager. An event is a sequence and a last value of up to
-// channel.MaxEventValue bytes, which every process can wait for and read: a broadcast, and
-// a key with its value.
+// after its user closed it, and closes with the Manager. An event is a sequence and a last
+// value of up to channel.MaxEventValue bytes, which every process can wait for and read: a
+// broadcast, and a key with its value.
 func (m *Manager) Event(ctx context.Context, name string) (*channel.Event, error) {
 	m.mu.Lock()
 	e, closed := m.events[name], m.closed

@@ -34,8 +34,8 @@ func TestHealthNamesWhoHoldsOthersUpAndForHowLong(t *testing.T) {
 	h := healthOf(t, m, "q", func(h manager.Health) bool { return len(h.Stuck) > 0 })
 	assert.Equal(t, manager.Unhealthy, h.Status)
 	assert.Contains(t, h.Stuck[0], fmt.Sprintf("pid %d", os.Getpid()))
-	assert.Regexp(t, `^sender .*reserved 1 slots and has not committed them, last progress \S+ ago$`,
-		h.Reasons[0])
+	assert.Regexp(t, `^sender .*reserved 1 slots and has not committed them, `+
+		`last progress \S+ ago$`, h.Reasons[0])
 	require.NoError(t, lease.Commit(1))
 
 	require.NoError(t, c.Send(ctx, nil))
