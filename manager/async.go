@@ -40,10 +40,10 @@ type outgoing struct {
 // became of it is told by the Completion. It fails with channel.ErrFull if
 // DefaultAsyncLimit messages of this channel are on their way, so that a receiver that is
 // slow is felt. One goroutine for each channel sends them, in batches, from the first call
-// until nothing is left; Options.OnOperation, if it is called there, must not call Close or
-// Forget, which wait for it. Shutdown and Close wait for what is on its way: Shutdown until
-// it was accepted, for up to half of the channel's time, before the channel is sealed; Close
-// gives it up with channel.ErrClosed.
+// until nothing is left; Options.OnOperation, if it is called there, must not call Close,
+// Forget, Flush or Shutdown, or wait for a Completion of the channel: they wait for it. Shutdown
+// and Close wait for what is on its way: Shutdown until it was accepted, for up to half of the
+// channel's time, before the channel is sealed; Close gives it up with channel.ErrClosed.
 func (c *Channel) SendAsync(p []byte) (*Completion, error) {
 	out := outgoing{bytes.Clone(p), &Completion{done: make(chan struct{})}}
 	c.outMu.Lock()

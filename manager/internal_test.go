@@ -105,3 +105,19 @@ func TestTrendSaysWhenAQueueWillBeFull(t *testing.T) {
 	assert.Less(t, h.Growth, 0.1)
 	assert.Empty(t, h.Reasons, "it stands still")
 }
+
+// Two looks a moment apart say little of what comes.
+func TestTrendOfAMomentIsForgottenInAMoment(t *testing.T) {
+	var q trend
+	at := time.Now()
+	for _, depth := range []uint64{0, 2, 0} {
+		h := Health{Status: Healthy, At: at, Depth: depth, Slots: 4}
+		q.apply(&h)
+		at = at.Add(minGap)
+	}
+	h := Health{Status: Healthy, At: at.Add(time.Second), Slots: 4}
+	q.apply(&h)
+	judge{&h}.trend()
+	assert.InDelta(t, 0, h.Growth, 0.01)
+	assert.Empty(t, h.Reasons)
+}

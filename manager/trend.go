@@ -14,8 +14,10 @@ type trend struct {
 	mu    sync.Mutex
 	at    time.Time
 	depth uint64
-	rate  float64 // slots a second, an exponential average
-	known bool    // of two looks at least
+	rate  float64 // slots a second, an average
+	// weight is that of all looks so far, below one: while they cover a short time, the next
+	// one of the same length counts as much as they.
+	weight float64
 }
 
 // minGap is the shortest time between two looks that says something about a rate.
@@ -31,10 +33,10 @@ func (t *trend) apply(h *Health) {
 		t.at, t.depth = h.At, h.Depth
 	case gap >= minGap:
 		rate := (float64(h.Depth) - float64(t.depth)) / gap.Seconds()
-		if weight := 1 - math.Exp(-gap.Seconds()/trendTime.Seconds()); t.known {
-			rate = t.rate + weight*(rate-t.rate)
-		}
-		t.at, t.depth, t.rate, t.known = h.At, h.Depth, rate, true
+		kept := math.Exp(-gap.Seconds() / trendTime.Seconds())
+		t.weight = t.weight*kept + 1 - kept
+		t.rate += (1 - kept) / t.weight * (rate - t.rate)
+		t.at, t.depth = h.At, h.Depth
 	}
 	h.Growth = t.rate
 	if left := float64(h.Slots) - float64(h.Depth); t.rate > 0 && left > 0 {
