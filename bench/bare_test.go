@@ -1,9 +1,6 @@
 package bench
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -25,6 +22,10 @@ func bares() group {
 		{name: "park/futex", body: bareWords("bare-futex", futexTrip)},
 		{name: "park/pipe-32B", body: bareFD(pipes)},
 		{name: "park/unix-socket-32B", body: bareFD(sockets)},
+		{name: "park/tcp-loopback-32B", body: bareFD(tcp)},
+		{name: "stream/pipe-32B", body: bareStream(pipes)},
+		{name: "stream/unix-socket-32B", body: bareStream(sockets)},
+		{name: "stream/tcp-loopback-32B", body: bareStream(tcp)},
 		{name: "harness/fill-and-check-32B", body: bareHarness},
 	}
 	for _, size := range copySizes {
@@ -149,93 +150,6 @@ func bareWords(peer string, trip func(w *words, n uint64) error) func(*run) {
 		r.exchange(r.warmTrips(), each(there), w.syscalls, newTripTimes(r, there))
 		r.end()
 	}
-}
-
-// fds are the four ends of two directions.
-type fds struct{ in, out, peerIn, peerOut int }
-
-func pipes() (fds, error) {
-	var there, back [2]int
-	if err := errors.Join(
-		unix.Pipe2(there[:], unix.O_CLOEXEC), unix.Pipe2(back[:], unix.O_CLOEXEC),
-	); err != nil {
-		return fds{}, err
-	}
-	return fds{in: back[0], out: there[1], peerIn: there[0], peerOut: back[1]}, nil
-}
-
-func sockets() (fds, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fds{}, err
-	}
-	// Four descriptors, so that each is closed once, whatever it is.
-	in, err := unix.FcntlInt(uintptr(pair[0]), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return fds{}, err
-	}
-	peerIn, err := unix.FcntlInt(uintptr(pair[1]), unix.F_DUPFD_CLOEXEC, 0)
-	return fds{in: in, out: pair[0], peerIn: peerIn, peerOut: pair[1]}, err
-}
-
-// bareFD makes round trips through the kernel, by blocking reads and writes.
-func bareFD(open func() (fds, error)) func(*run) {
-	return func(r *run) {
-		r.begin()
-		f, err := open()
-		r.check(err)
-		peerIn := os.NewFile(uintptr(f.peerIn), "in")
-		peerOut := os.NewFile(uintptr(f.peerOut), "out")
-		r.Cleanup(func() { r.check(errors.Join(unix.Close(f.in), unix.Close(f.out))) })
-		r.peer(job{Kind: "bare-fd"}, peerIn, peerOut)
-		r.check(errors.Join(peerIn.Close(), peerOut.Close()))
-		buf := make([]byte, smallSize)
-		calls := uint64(0)
-		trip := func(n uint64) error {
-			fill32(buf, n)
-			calls += 2
-			if _, err := unix.Write(f.out, buf); err != nil {
-				return err
-			}
-			if err := readFull(f.in, buf); err != nil {
-				return err
-			}
-			if !check32(buf, n) {
-				return wrong(buf, n)
-			}
-			return nil
-		}
-		r.exchange(r.warmTrips(), each(trip), func() uint64 { return calls }, newTripTimes(r, trip))
-		r.end()
-	}
-}
-
-// bareFDPeer sends back what it reads.
-func bareFDPeer(p *peer) error {
-	buf := make([]byte, smallSize)
-	calls := uint64(0)
-	return p.serve(each(func(n uint64) error {
-		calls += 2
-		if err := readFull(firstFD, buf); err != nil {
-			return err
-		}
-		if !check32(buf, n) {
-			return wrong(buf, n)
-		}
-		_, err := unix.Write(firstFD+1, buf)
-		return err
-	}), func() uint64 { return calls })
-}
-
-func readFull(fd int, b []byte) error {
-	n, err := unix.Read(fd, b)
-	if err == nil && n == 0 {
-		return io.EOF
-	}
-	if err == nil && n != len(b) {
-		return fmt.Errorf("%d of %d bytes at once", n, len(b))
-	}
-	return err
 }
 
 // bareHarness is what the harness itself costs for each message: one fill, one check.

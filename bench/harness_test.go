@@ -15,7 +15,8 @@ func TestBenchmarksRunAndReport(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	for name, g := range map[string]group{
 		"RoundTrip": roundTrips, "Stream": streams, "Size": sizes(), "Bare": bares(),
-		"Scale": scales(),
+		"Scale": scales(), "Floor": floors(t), "Peer": peers(t), "HTTP": https(),
+		"GoChannel": goChannels(),
 	} {
 		runEach(t, name, g, func(t *testing.T, metrics map[string]float64) {
 			t.Helper()

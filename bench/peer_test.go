@@ -52,6 +52,8 @@ var peerKinds = map[string]func(*peer) error{
 	"sink":        sinkPeer,
 	"answer":      answerPeer,
 	"endless":     endlessPeer,
+	"http":        httpPeer,
+	"bare-source": bareSourcePeer,
 	"slow":        slowPeer,
 	"idle":        idlePeer,
 	"doomed":      doomedPeer,

@@ -12,10 +12,19 @@ type ratio struct {
 
 var ratios = []ratio{
 	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Bare/spin/two-words", nsPerOp},
+	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Floor/spin/two-words", nsPerOp},
 	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/futex", nsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Floor/park/futex", nsPerOp},
 	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/pipe-32B", nsPerOp},
 	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/unix-socket-32B", nsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/tcp-loopback-32B", nsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/boost-message-queue/roundtrip/32B", nsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/zeromq-ipc/roundtrip/32B", nsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/nng-ipc/roundtrip/32B", nsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "HTTP/call/32B-for-32B", nsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "GoChannel/roundtrip/32B", nsPerOp},
 	{"copied in and out", "Size/copy/", "Bare/memcpy/", mbPerSecond},
+	{"copied in and out", "Size/copy/", "Floor/memcpy/", mbPerSecond},
 	{"written and read in place", "Size/in-place/", "Bare/memcpy/", mbPerSecond},
 }
 
@@ -29,11 +38,13 @@ const (
 // columns of the table of all results: heading and unit.
 var columns = []struct{ head, unit string }{
 	{"ns per message", nsPerOp},
+	{"messages/s", "msg/s"},
 	{"MB/s", mbPerSecond},
 	{"p50 ns", "p50-ns"},
 	{"p99 ns", "p99-ns"},
 	{"p99.9 ns", "p99.9-ns"},
 	{"CPU ns, both sides", "cpu-ns/op"},
+	{"CPU %", "cpu-%"},
 	{"system calls", "syscalls/op"},
 	{"context switches", "switches/op"},
 	{"allocations", "mallocs/op"},

@@ -67,7 +67,7 @@ BenchmarkBare/harness-2         	 100	 3 ns/op
 func TestEveryBenchmarkHasARowWithItsSpan(t *testing.T) {
 	got := report(t, output)
 	assert.Contains(t, got, "| Bare/spin/two-words | 3 | 120 (100–900) |")
-	assert.Contains(t, got, "| RoundTrip/spin/spsc-32B | 1 | 240 | | 300 | | | | 0 | | | |\n")
+	assert.Contains(t, got, "| RoundTrip/spin/spsc-32B | 1 | 240 | | | 300 | | | | | 0 | | | |\n")
 }
 
 func TestInputWithoutResultsIsRefused(t *testing.T) {
