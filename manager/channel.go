@@ -27,6 +27,7 @@ type Channel struct {
 	// Each is held by who opens the channel, or takes that role: one may be waited for long.
 	opening, sending, receiving chan struct{}
 
+	mu  sync.Mutex // for raw to be set, or life to end because nobody could open it
 	raw atomic.Pointer[channel.Channel]
 	tx  atomic.Pointer[channel.Sender]
 	rx  atomic.Pointer[channel.Receiver]
@@ -203,10 +204,37 @@ func (c *Channel) open(
 		return ch, nil
 	}
 	ch, err := how(ctx)
-	if err == nil {
-		c.raw.Store(ch)
+	if err == nil && !c.opened(ch) {
+		err = ch.Close()
+	}
+	if c.life.Err() != nil {
+		return nil, errors.Join(context.Cause(c.life), err)
 	}
 	return ch, err
+}
+
+// opened sets the channel, unless it was detached meanwhile.
+func (c *Channel) opened(ch *channel.Channel) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.Err() != nil {
+		return false
+	}
+	c.raw.Store(ch)
+	return true
+}
+
+// neverOpened ends the life of a channel that nobody has opened. It reports false if
+// somebody has.
+func (c *Channel) neverOpened(why error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.raw.Load() != nil {
+		return false
+	}
+	c.end(fmt.Errorf("manager: channel %q: %w by the call that registered it: %w", c.name,
+		errNeverOpened, why))
+	return true
 }
 
 // openSpec opens or creates as the spec says.
@@ -236,10 +264,8 @@ func (c *Channel) attached(
 	if err == nil {
 		return c, nil
 	}
-	if fresh && c.raw.Load() == nil {
-		why := fmt.Errorf("manager: channel %q: %w by the call that registered it: %w", c.name,
-			errNeverOpened, err)
-		err = errors.Join(err, c.m.forget(c, why))
+	if fresh && c.neverOpened(err) {
+		err = errors.Join(err, c.m.forget(c))
 	}
 	return nil, err
 }

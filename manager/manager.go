@@ -113,6 +113,7 @@ func (m *Manager) attach(
 		}
 		got, err := c.attached(ctx, fresh, open)
 		if !fresh && errors.Is(err, errNeverOpened) && ctx.Err() == nil {
+			m.unregister(c) // it may not have come to that yet
 			continue
 		}
 		return got, err
@@ -129,20 +130,22 @@ func (m *Manager) Forget(name string) error {
 	if c == nil {
 		return nil
 	}
-	return m.forget(c, errClosed)
+	return m.forget(c)
 }
 
-// forget removes c from the register, and not a successor of its name. Whoever uses it yet
-// is told why.
-func (m *Manager) forget(c *Channel, why error) error {
+// forget removes c from the register, and not a successor of its name.
+func (m *Manager) forget(c *Channel) error {
+	m.unregister(c)
+	return c.detach()
+}
+
+func (m *Manager) unregister(c *Channel) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.channels[c.name] == c {
 		delete(m.channels, c.name)
 		delete(m.above, c.name)
 	}
-	m.mu.Unlock()
-	c.end(why)
-	return c.detach()
 }
 
 // Declare registers a channel that is opened or created, by spec, when it is used first. A

@@ -42,18 +42,34 @@ func waiting(t *testing.T) (m *Manager, c *Channel, fail func()) {
 
 func TestUserOfAChannelThatCouldNotBeOpenedIsToldWhy(t *testing.T) {
 	_, c, fail := waiting(t)
-	sent := make(chan error, 1)
-	go func() { sent <- c.Send(t.Context(), nil) }()
-	done, err := c.SendAsync(nil)
-	require.NoError(t, err)
 	fail()
-	for _, err := range []error{<-sent, done.Wait(t.Context()), c.Send(t.Context(), nil)} {
+	_, async := c.SendAsync(nil)
+	_, raw := c.Raw(t.Context())
+	for _, err := range []error{async, raw, c.Send(t.Context(), nil)} {
 		require.ErrorIs(t, err, channel.ErrClosed)
 		require.ErrorContains(t, err, "it could not be opened")
 		require.ErrorContains(t, err, "canceled")
 	}
-	_, err = c.SendAsync(nil)
-	require.ErrorContains(t, err, "canceled")
+}
+
+// Who gets the turn before the other call has failed for good opens the channel for both.
+func TestSendThatWaitsForAnOpeningThatFailsIsSentOrToldWhy(t *testing.T) {
+	m, c, fail := waiting(t)
+	sent := make(chan error, 1)
+	go func() { sent <- c.Send(t.Context(), nil) }()
+	fail()
+	if err := <-sent; err != nil {
+		require.ErrorContains(t, err, "it could not be opened")
+		_, err = m.Channel("q")
+		require.Error(t, err)
+		return
+	}
+	same, err := m.Channel("q")
+	require.NoError(t, err)
+	require.Same(t, c, same)
+	msg, err := c.Recv(t.Context())
+	require.NoError(t, err)
+	msg.Release()
 }
 
 func TestCallThatWaitsForAnOpeningThatFailsOpensByItself(t *testing.T) {
