@@ -249,9 +249,7 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 	if c.spec.ReadOnly {
 		return e.looked(ctx, c)
 	}
-	if err := e.flush(ctx, c); err != nil {
-		return r, err
-	}
+	e.flush(ctx, c)
 	delivered := uint64(0) // by the attempts before
 	err := e.m.operate(ctx, OpClose, c, func(ctx context.Context) (int, error) {
 		return 0, e.m.with(ctx, name, func(ch *channel.Channel) (err error) {
@@ -269,14 +267,11 @@ func (e *ending) channel(ctx context.Context, name string) (channel.Report, erro
 
 // flush waits for what SendAsync was given, for half of the time: the rest is for the drain,
 // and for what the policy says of its end. What was not accepted by then is refused.
-func (e *ending) flush(ctx context.Context, c *Channel) error {
-	half, cancel := ctx, func() {}
+func (e *ending) flush(ctx context.Context, c *Channel) {
 	if until, bounded := ctx.Deadline(); bounded {
-		half, cancel = context.WithTimeout(ctx, time.Until(until)/2)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/2)
+		defer cancel()
 	}
-	defer cancel()
-	if err := c.Flush(half); err != nil && ctx.Err() != nil {
-		return err
-	}
-	return nil
+	_ = c.Flush(ctx) // the shutdown says what became of it
 }
