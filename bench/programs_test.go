@@ -32,21 +32,21 @@ var peerPrograms = []program{
 	{"nng-ipc", "peers/nng.c", "gcc", []string{"-lnng"}},
 }
 
-// A binary is a program that was built, or why it cannot be had here.
-type binary struct {
+// An executable is a program that was built, or why it cannot be had here.
+type executable struct {
 	path, reason string
 	err          error
 }
 
 // build returns what compiles the program when it is first wanted, into a directory that
 // goes with tb.
-func (p program) build(tb testing.TB) func() binary {
+func (p program) build(tb testing.TB) func() executable {
 	tb.Helper()
 	dir := tb.TempDir()
-	return sync.OnceValue(func() binary {
+	return sync.OnceValue(func() executable {
 		compiler, err := exec.LookPath(p.compiler)
 		if err != nil {
-			return binary{reason: p.compiler + " is not installed"}
+			return executable{reason: p.compiler + " is not installed"}
 		}
 		path := filepath.Join(dir, p.name)
 		args := append([]string{"-O2", "-Wall", "-Wextra", "-Werror", "-o", path, p.source},
@@ -55,12 +55,12 @@ func (p program) build(tb testing.TB) func() binary {
 		text := string(out)
 		switch {
 		case err == nil:
-			return binary{path: path}
+			return executable{path: path}
 		case strings.Contains(text, "No such file"), strings.Contains(text, "cannot find"):
 			line, _, _ := strings.Cut(text, "\n")
-			return binary{reason: "what it needs is not installed: " + line}
+			return executable{reason: "what it needs is not installed: " + line}
 		}
-		return binary{err: fmt.Errorf("%s: %w\n%s", p.source, err, text)}
+		return executable{err: fmt.Errorf("%s: %w\n%s", p.source, err, text)}
 	})
 }
 
@@ -99,18 +99,20 @@ func peers(tb testing.TB) group {
 }
 
 // programRun lets a program measure, and reports what it says.
-func programRun(bin, mode string, size int) func(*run) {
+func programRun(built func() executable, mode string, size int) func(*run) {
 	return func(r *run) {
-		if reason != "" {
-			r.Skip(reason)
+		bin := built()
+		r.check(bin.err)
+		if bin.reason != "" {
+			r.Skip(bin.reason)
 		}
 		if mode == "spin" || mode == "memcpy" {
 			r.needTwoCores()
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), watchdog)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, bin.path, mode, strconv.Itoa(size), strconv.FormatUint(r.n, 10),
-			strconv.Itoa(core(0)), strconv.Itoa(core(1)))
+		cmd := exec.CommandContext(ctx, bin.path, mode, strconv.Itoa(size),
+			strconv.FormatUint(r.n, 10), strconv.Itoa(core(0)), strconv.Itoa(core(1)))
 		r.start()
 		out, err := cmd.Output()
 		r.stop()
