@@ -147,7 +147,9 @@ func TestScenarioTimeouts(t *testing.T) {
 	require.NoError(t, declare(m, "q"))
 	c, err := m.Channel("q")
 	require.NoError(t, err)
-	require.NoError(t, c.Send(ctx, number(1)))
+	patiently, cancel := context.WithTimeout(ctx, limit) // the segment is created first
+	defer cancel()
+	require.NoError(t, c.Send(patiently, number(1)))
 	holder := holdProcess.Start(t, "q")
 	holder.Expect("holding")
 	holder.Stop()
