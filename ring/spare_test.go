@@ -77,3 +77,20 @@ func TestNothingIsSpareOfARingWhoseHeadCannotBe(t *testing.T) {
 		require.Equal(t, ring.Spare{}, s)
 	}
 }
+
+// TestASlotThatTheHeadPassesWhileItIsCountedIsNoHole has it released and given back between the
+// look at head and the look at the slot.
+func TestASlotThatTheHeadPassesWhileItIsCountedIsNoHole(t *testing.T) {
+	r, v := spareRing(t)
+	p := r.NewProducer(1)
+	require.NoError(t, p.Send(nil))
+	require.NoError(t, p.Send(nil))
+	r.Seal()
+	head := v.Control.Head.V.Load()
+	v.Participants[2].Intent.Store(ring.IntentOf(0, 1))
+	clear(v.Slots[:64])
+	n := r.Abandoned(func(int) bool { v.Control.Head.V.Store(head + 1<<7); return false })
+	require.Zero(t, n)
+	v.Control.Head.V.Store(head)
+	require.EqualValues(t, 1, r.Abandoned(func(int) bool { return false }), "else it is one")
+}
