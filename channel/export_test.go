@@ -35,3 +35,9 @@ func EagerToGiveBack() { giveLeast = 1 }
 
 // GivenBack returns how many bytes of the segment are not in memory.
 func (ch *Channel) GivenBack() (uint64, error) { return ch.seg.GivenBack() }
+
+// A Latch is what makes the calls of a handle take turns.
+type Latch = latch
+
+// MakeBiased makes an unused latch biased, if it can be.
+func (l *latch) MakeBiased() { l.makeBiased() }

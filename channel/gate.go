@@ -1,9 +1,6 @@
 package channel
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
 // A gate lets the calls of one handle take turns. Its mutex protects the private
 // half of the ring (the producer or the consumer); it is held for the length of a
@@ -15,7 +12,7 @@ import (
 //	mutex held, not running   a call is in a ring operation
 //	mutex free, running       a call sleeps, or a queued one was just given the turn
 type gate struct {
-	mu      sync.Mutex
+	mu      latch
 	closed  bool            // no new calls
 	running bool            // the turn belongs to a call that does not hold mu
 	queue   []chan struct{} // calls that wait for the turn, in order

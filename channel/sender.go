@@ -59,6 +59,7 @@ func (ch *Channel) newSender(claim func() (int, error)) (*Sender, error) {
 		prod: ch.ring.NewProducer(place),
 		spin: futex.NewSpinner(ch.opts.Spin),
 	}
+	tx.gate.mu.makeBiased()
 	tx.full = &OpError{Op: "send", Name: ch.name, Err: ErrFull}
 	ch.try(func() { tx.memberSeq = ch.ctl.Membership.Seq.Load() - 1 }) // sync: membership
 	ch.mu.Lock()
