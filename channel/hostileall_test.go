@@ -29,7 +29,8 @@ var exercised = func() callTable {
 // along are calls that others of the tables or the parties make on their way, or that
 // touch no segment.
 var along = []string{
-	"Open", "OpenEvent", "OpenFile", "Channel.Close", "Event.Close", "Event.Name", "Event.Path",
+	"Open", "OpenEvent", "OpenEventFile", "OpenFile", "Channel.Close", "Event.Close", "Event.Name",
+	"Event.Path",
 	"Event.Replaced", "Channel.Sender", "Channel.TrySender", "Channel.Receiver",
 	"Channel.TryReceiver", "Channel.MaxMessage", "Channel.Size", "Channel.Name", "Channel.Path",
 	"Channel.Replaced", "Lease.Bytes", "Lease.Commit", "Lease.Abort", "Message.Clone",
@@ -37,6 +38,7 @@ var along = []string{
 	"Reader.Close", "NewPlain", "NewReader", "NewTyped", "NewWriter",
 	// Values and codecs without a segment.
 	"Binary.Append", "Binary.Decode", "Binary.Size", "Plain.Append", "Plain.Decode",
+	"Participant.Doing", "Participant.String",
 	"Plain.Size", "ChangeKind.String", "Kind.String", "DiscardedError.Error",
 	"DiscardedError.Unwrap", "OpError.Error", "OpError.Timeout", "OpError.Unwrap",
 	"PeerError.Error", "PeerError.Is",

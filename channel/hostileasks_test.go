@@ -147,6 +147,17 @@ var eventCalls = callTable{
 		_, err := channel.Wait(ctx, p.ev.After(p.rnd.Uint64()))
 		return err
 	},
+	"Event.File": func(p *party, _ context.Context) error {
+		f, err := p.ev.File()
+		if err != nil {
+			return err
+		}
+		ev, err := channel.OpenEventFile(f, channel.OpenOptions{ReadOnly: p.below(2) == 0})
+		if err != nil {
+			return err
+		}
+		return ev.Close()
+	},
 	"Event.Participants": func(p *party, _ context.Context) error {
 		p.ev.Participants()
 		return nil
