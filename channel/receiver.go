@@ -23,7 +23,9 @@ type Receiver struct {
 	cons *ring.Consumer // behind gate
 	spin futex.Spinner  // behind gate
 
-	glances int // single pauses in glanceTime
+	glances   int // single pauses in glanceTime
+	lagPauses int // single pauses in lagPause
+	lag       lag // behind gate
 
 	item  ring.Item // the message taken last, behind gate
 	kept  bool      // item was taken by a wait and not handed out, behind gate
@@ -82,8 +84,11 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 	rx := &Receiver{
 		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place], cons: cons,
 		spin: futex.NewSpinner(ch.opts.Spin), glances: futex.Pauses(glanceTime),
+		lagPauses:    futex.Pauses(lagPause),
 		senderPlaces: ch.placesFor(layout.RoleSender),
 	}
+	rx.gate.mu.makeBiased()
+	rx.lag = newLag(ch.view.SlotCount)
 	rx.empty = &OpError{Op: "recv", Name: ch.name, Err: ErrEmpty}
 	ch.try(func() { rx.memberSeq = ch.ctl.Membership.Seq.Load() - 1 }) // sync: membership
 	ch.mu.Lock()

@@ -55,6 +55,9 @@ func (rx *Receiver) quick(ctx context.Context) (Message, bool) {
 	if !ok {
 		return Message{}, false
 	}
+	if rx.lag.run++; rx.lag.run >= rx.lag.every {
+		rx.fallBack()
+	}
 	rx.ch.token.Acquire(race.Messages)
 	return Message{rx: rx, data: data, pos: pos, meta: uint64(n)}, true
 }
@@ -179,6 +182,7 @@ func (rx *Receiver) take(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return rx.ch.ended(ctx, "")
 	}
+	rx.lag.run = 0
 	if !rx.kept && rx.spin.Begin() > 0 {
 		rx.glance()
 	}

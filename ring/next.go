@@ -213,6 +213,14 @@ func (c *Consumer) Ready() bool {
 	return c.current(c.cell(c.next).commit().Load()) // sync: commit
 }
 
+// ReadyAt reports whether the slot n behind the next one holds something, by one load. n is
+// less than the slots of the ring.
+func (c *Consumer) ReadyAt(n uint64) bool {
+	at := c.next + slotPos(n)
+	w := layout.Commit(c.cell(at).commit().Load()) // sync: commit
+	return w.Kind() != layout.SlotNone && w.SameLap(uint64(at)&c.slotMask, c.lapShift)
+}
+
 // Held returns how many messages are handed out and not released.
 func (c *Consumer) Held() int { return c.held }
 
