@@ -81,7 +81,9 @@ func TestTokensOfAKilledRunnerComeFirstAndNoneAfterItsEnd(t *testing.T) {
 	seen := make(map[link.ID]int)
 	var exits []link.Exit
 	report, err := link.Run(ctx, link.Options{
-		Command: func(ctx context.Context) *exec.Cmd { return command("count", accepted[round])(ctx) },
+		Command: func(ctx context.Context) *exec.Cmd {
+			return command("count", accepted[round])(ctx)
+		},
 		Restart: atOnce, OnExit: func(e link.Exit) { exits = append(exits, e) },
 	}, func(ctx context.Context, s *link.Server) error {
 		seen[s.Instance()]++
@@ -118,7 +120,7 @@ func TestTokensOfAKilledRunnerComeFirstAndNoneAfterItsEnd(t *testing.T) {
 	assert.Equal(t, rounds, report.Instances)
 	assert.Len(t, seen, rounds, "each instance is another one")
 	for i, e := range exits {
-		assert.ErrorIs(t, e.Err, link.ErrRunnerEnded, "instance %d", i)
+		require.ErrorIs(t, e.Err, link.ErrRunnerEnded, "instance %d", i)
 		assert.Zero(t, e.Late)
 	}
 }
@@ -226,7 +228,7 @@ func TestRunnerThatNeverJoinsIsKilled(t *testing.T) {
 		Restart: func() manager.Backoff { return &manager.Exponential{Attempts: 1} },
 	}, func(context.Context, *link.Server) error { return errors.New("served") })
 	require.ErrorIs(t, err, link.ErrStopped)
-	assert.ErrorContains(t, err, "did not call link.Join within 10ms")
+	require.ErrorContains(t, err, "did not call link.Join within 10ms")
 	assert.True(t, report.Last.Killed)
 }
 
@@ -244,7 +246,7 @@ func TestSendToADeadRunnerNamesIt(t *testing.T) {
 			for _, err := range []error{
 				ask(ctx, s, 1, "nobody"), s.Cancel(ctx, 1), s.Err(),
 			} {
-				assert.ErrorIs(t, err, link.ErrRunnerEnded)
+				require.ErrorIs(t, err, link.ErrRunnerEnded)
 				assert.ErrorContains(t, err, fmt.Sprint(s.PID()))
 			}
 			_, err := s.Reserve(ctx, link.Frame{}, 10)

@@ -13,23 +13,20 @@ import (
 func (p *Supervisor) instance(ctx context.Context, s *Server) Exit {
 	live, cancel := context.WithCancelCause(ctx)
 	defer cancel(ErrStopped)
-	watched := make(chan struct{})
-	go func() { defer close(watched); s.watchRunner(live) }()
-
 	exit := Exit{Instance: s.id}
-	if exit.Killed = !p.awaitJoin(s); s.hasJoined() {
+	if exit.Killed = !p.awaitJoin(live, s); s.hasJoined() {
 		exit.Served = p.serveOne(live, cancel, s, &exit)
 	}
 	p.settle(live, s, &exit)
 	cancel(ErrStopped)
-	<-watched
+	s.stopWatch()
 
 	exit.PID, exit.Joined, exit.Asked = s.PID(), s.hasJoined(), s.draining.Load()
 	exit.Lived = time.Since(s.began)
 	exit.Sent, exit.Received = s.sent.Load(), s.received.Load()
 	exit.Unread = s.set.requests.Stats().Depth
 	exit.Err = p.verdict(s, exit)
-	if err := s.set.end(context.WithoutCancel(ctx), "the instance is over"); err != nil {
+	if err := s.remove(ctx, "the instance is over"); err != nil {
 		p.opts.Logger.Warn("link: end an instance", "instance", s.id, "err", err)
 	}
 	return exit
@@ -55,12 +52,15 @@ func (s *Server) over() bool {
 
 // awaitJoin waits until the runner has joined or ended, and kills one that takes too long,
 // which it reports by false.
-func (p *Supervisor) awaitJoin(s *Server) bool {
+func (p *Supervisor) awaitJoin(ctx context.Context, s *Server) bool {
 	var late <-chan time.Time
 	if p.opts.Command != nil {
 		timer := time.NewTimer(p.opts.JoinWithin)
 		defer timer.Stop()
 		late = timer.C
+	}
+	if p.opts.Command == nil {
+		defer s.awaitWord(ctx)()
 	}
 	select {
 	case <-s.joined:
@@ -75,6 +75,20 @@ func (p *Supervisor) awaitJoin(s *Server) bool {
 	}
 	s.kill()
 	return false
+}
+
+// awaitWord takes a runner for joined by its first token, or by its death: the watch may
+// not have seen one that came and died between two looks. The returned function ends that.
+func (s *Server) awaitWord(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, err := channel.Wait(ctx, s.tokens); err == nil {
+			s.attached(0)
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // serveOne runs serve until it returns. When the link is stopped the runner is asked to

@@ -121,3 +121,14 @@ func TestServerGetsTheTokensOfItsRequest(t *testing.T) {
 	assert.EqualValues(t, 5, report.Received)
 	assert.Zero(t, report.Late+report.Unread)
 }
+
+// withStdin gives a command its input.
+func withStdin(
+	make func(context.Context) *exec.Cmd, stdin *os.File,
+) func(context.Context) *exec.Cmd {
+	return func(ctx context.Context) *exec.Cmd {
+		cmd := make(ctx)
+		cmd.Stdin = stdin
+		return cmd
+	}
+}

@@ -20,6 +20,9 @@ func (r *Runner) Recv(ctx context.Context) (Frame, error) {
 		return Frame{}, context.Cause(ctx)
 	}
 	for {
+		if err := r.Err(); err != nil {
+			return Frame{}, err
+		}
 		if err := r.absorb(true); err != nil {
 			return Frame{}, r.explain(ctx, err)
 		}
@@ -44,6 +47,9 @@ func (r *Runner) TryRecv() (Frame, error) {
 		defer func() { r.turn <- struct{}{} }()
 	default:
 		return Frame{}, channel.ErrBusy
+	}
+	if err := r.Err(); err != nil {
+		return Frame{}, err
 	}
 	err := r.absorb(true)
 	if f, ok := r.Poll(); err == nil && ok {
@@ -78,7 +84,7 @@ func (r *Runner) absorb(report bool) error {
 		case errors.Is(err, channel.ErrEmpty), errors.Is(err, channel.ErrBusy), !report:
 			return nil
 		case errors.Is(err, io.EOF):
-			return channel.ErrClosed // the control channel outlives the requests
+			return channel.ErrClosed
 		default:
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -37,7 +38,12 @@ type Runner struct {
 // watchServer ends the runner's context with the server.
 func (r *Runner) watchServer() {
 	defer close(r.watched)
+	first := true
 	for c, err := range r.set.control.Watch(r.ctx) {
+		if first && err == nil && !hasSender(r.set.control) {
+			r.cancel(fmt.Errorf("%w: %w", ErrServerEnded, lastDeath(r.set.control)))
+		}
+		first = false
 		switch {
 		case err != nil:
 			r.cancel(fmt.Errorf("%w: %w", ErrServerEnded, err))
@@ -54,10 +60,39 @@ func (r *Runner) watchServer() {
 	}
 }
 
+// hasSender reports whether a channel has a sender. Asked after a Watch has begun: one who
+// is there is watched, and one who is not will not come.
+func hasSender(ch *channel.Channel) bool {
+	return slices.ContainsFunc(ch.Participants(), func(p channel.Participant) bool {
+		return p.Role.String() == "sender"
+	})
+}
+
+// lastDeath names the sender of a channel that died last.
+func lastDeath(ch *channel.Channel) error {
+	for _, d := range slices.Backward(ch.Stats().Deaths) {
+		if d.Role.String() == "sender" {
+			return &channel.PeerError{
+				PID: d.PID, Role: d.Role, Instance: d.Instance, Comm: d.Comm,
+			}
+		}
+	}
+	return errors.New("it detached before this runner had joined")
+}
+
 // Context returns a context that ends when the server dies, ends this instance, or the
 // Runner is closed; its cause says which. It does not end when the link is being stopped:
 // then the requests end, and the runner finishes what it has.
 func (r *Runner) Context() context.Context { return r.ctx }
+
+// Err returns nil while the server is there, ErrServerEnded when it is not, and
+// channel.ErrClosed after Close.
+func (r *Runner) Err() error {
+	if r.ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(r.ctx)
+}
 
 // Instance returns the identity of this instance, which no other has.
 func (r *Runner) Instance() ID { return r.id }
@@ -89,6 +124,9 @@ func (r *Runner) Close() error {
 // Error end the request for Canceled. Errors are those of channel.Sender.Send, or
 // ErrServerEnded.
 func (r *Runner) Send(ctx context.Context, f Frame) error {
+	if err := r.Err(); err != nil {
+		return err
+	}
 	r.finish(f)
 	return r.explain(ctx, r.tokens.send(ctx, f))
 }
@@ -96,6 +134,9 @@ func (r *Runner) Send(ctx context.Context, f Frame) error {
 // SendBatch sends frames in order and returns how many were accepted: all if the error is
 // nil, else the first n.
 func (r *Runner) SendBatch(ctx context.Context, fs []Frame) (n int, err error) {
+	if err := r.Err(); err != nil {
+		return 0, err
+	}
 	for _, f := range fs {
 		r.finish(f)
 	}
@@ -109,6 +150,9 @@ func (r *Runner) SendBatch(ctx context.Context, fs []Frame) (n int, err error) {
 // goroutine takes in, one that is in Recv.
 func (r *Runner) SendStep(ctx context.Context, fs []Frame) (n int, err error) {
 	for n < len(fs) {
+		if err := r.Err(); err != nil {
+			return n, err
+		}
 		done, err := r.tokens.sendStep(ctx, fs[n:], r.control)
 		for _, f := range fs[n : n+done] {
 			r.finish(f)
@@ -127,6 +171,9 @@ func (r *Runner) SendStep(ctx context.Context, fs []Frame) (n int, err error) {
 // Reserve makes room for a frame to the server whose payload of at most n bytes is then
 // written in place: blobs need no copy. f.Payload is not used.
 func (r *Runner) Reserve(ctx context.Context, f Frame, n int) (Lease, error) {
+	if err := r.Err(); err != nil {
+		return Lease{}, err
+	}
 	r.finish(f)
 	l, err := r.tokens.reserve(ctx, f, n)
 	return l, r.explain(ctx, err)
@@ -150,12 +197,19 @@ func (r *Runner) explain(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.Is(err, channel.ErrEmpty), ctx.Err() != nil && r.ctx.Err() == nil:
 		return err
-	case errors.Is(err, io.EOF):
-		return io.EOF
+	case errors.Is(err, io.EOF) && r.set.control.State() == state.Active:
+		return io.EOF // the control channel outlives the requests
 	case r.ctx.Err() != nil && errors.Is(context.Cause(r.ctx), ErrServerEnded):
 		return fmt.Errorf("%w: %w", context.Cause(r.ctx), err)
-	case errors.Is(err, channel.ErrPeerDead):
-		return fmt.Errorf("%w: %w", ErrServerEnded, err)
+	case r.ctx.Err() != nil: // closed here
+		return err
+	}
+	for _, told := range [...]error{
+		channel.ErrPeerDead, channel.ErrClosed, channel.ErrOrphaned, io.EOF,
+	} {
+		if errors.Is(err, told) {
+			return fmt.Errorf("%w: %w", ErrServerEnded, err)
+		}
 	}
 	return err
 }

@@ -21,6 +21,8 @@ type segments struct {
 // a child.
 var parts = [...]string{"requests", "tokens", "control", "status"}
 
+const controlPart = 2
+
 func partName(name, part string) string {
 	if name == "" {
 		return ""
@@ -87,7 +89,8 @@ func create(ctx context.Context, o Options) (s *segments, err error) {
 // clearAway ends what a former run left: for its runner, if that still lives, the link is
 // over.
 func clearAway(ctx context.Context, o Options) error {
-	for _, part := range parts {
+	for i := range parts { // control first: by it a runner knows the end from a drain
+		part := parts[(i+controlPart)%len(parts)]
 		name := partName(o.Name, part)
 		err := channel.Remove(ctx, name, channel.RemoveOptions{Dir: o.Dir, Unread: true})
 		if errors.Is(err, channel.ErrBusy) {
@@ -184,7 +187,7 @@ func (s *segments) openRest(ctx context.Context, name string, o channel.OpenOpti
 // end closes the channels for all, which removes their names, and detaches.
 func (s *segments) end(ctx context.Context, reason string) error {
 	var errs []error
-	for _, ch := range [...]*channel.Channel{s.requests, s.tokens, s.control} {
+	for _, ch := range [...]*channel.Channel{s.control, s.requests, s.tokens} {
 		errs = append(errs, force(ctx, ch, reason))
 	}
 	if path := s.status.Path(); path != "" {

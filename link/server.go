@@ -28,8 +28,10 @@ type Server struct {
 	joined   chan struct{} // closed when the runner has attached
 	gone     chan struct{} // closed when the runner has ended
 	draining atomic.Bool
-	sent     atomic.Uint64
-	received atomic.Uint64
+
+	stopWatch func()
+	sent      atomic.Uint64
+	received  atomic.Uint64
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -45,12 +47,18 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: o, set: set, id: set.id(), began: time.Now(),
-		joined: make(chan struct{}), gone: make(chan struct{}),
+		joined: make(chan struct{}), gone: make(chan struct{}), stopWatch: func() {},
 	}
 	if err := s.takeRoles(ctx); err != nil {
-		return nil, errors.Join(err, set.end(context.WithoutCancel(ctx), "it never began"))
+		return nil, errors.Join(err, s.remove(ctx, "it never began"))
 	}
 	return s, nil
+}
+
+// remove ends the instance for everybody.
+func (s *Server) remove(ctx context.Context, reason string) error {
+	s.stopWatch()
+	return s.set.end(context.WithoutCancel(ctx), reason)
 }
 
 func (s *Server) takeRoles(ctx context.Context) error {
@@ -66,6 +74,7 @@ func (s *Server) takeRoles(ctx context.Context) error {
 		return err
 	}
 	s.requests, s.control = newPort(req), newPort(ctl)
+	s.startWatch(ctx) // before a runner can join
 	return s.control.send(ctx, Frame{ID: Version, Kind: hello, Payload: s.set.hello()})
 }
 
@@ -108,6 +117,9 @@ func (s *Server) Channels() (requests, tokens, control *channel.Channel, status 
 // are those of channel.Sender.Send: channel.ErrDraining when the link is being stopped; or
 // ErrRunnerEnded.
 func (s *Server) Send(ctx context.Context, f Frame) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
 	err := s.requests.send(ctx, f)
 	if err == nil {
 		s.sent.Add(1)
@@ -118,6 +130,9 @@ func (s *Server) Send(ctx context.Context, f Frame) error {
 // SendBatch sends frames in order and returns how many were accepted: all if the error is
 // nil, else the first n.
 func (s *Server) SendBatch(ctx context.Context, fs []Frame) (n int, err error) {
+	if err := s.Err(); err != nil {
+		return 0, err
+	}
 	n, err = s.requests.sendBatch(ctx, fs)
 	s.sent.Add(uint64(n))
 	return n, s.explain(ctx, err)
@@ -126,6 +141,9 @@ func (s *Server) SendBatch(ctx context.Context, fs []Frame) (n int, err error) {
 // Reserve makes room for a frame to the runner whose payload of at most n bytes is then
 // written in place: blobs need no copy. f.Payload is not used.
 func (s *Server) Reserve(ctx context.Context, f Frame, n int) (Lease, error) {
+	if err := s.Err(); err != nil {
+		return Lease{}, err
+	}
 	l, err := s.requests.reserve(ctx, f, n)
 	if err == nil {
 		s.sent.Add(1)
@@ -136,7 +154,14 @@ func (s *Server) Reserve(ctx context.Context, f Frame, n int) (Lease, error) {
 // Cancel tells the runner that a request is not wanted any more. It overtakes everything
 // that is in the other channels, however full they are.
 func (s *Server) Cancel(ctx context.Context, id uint64) error {
-	return s.explain(ctx, s.control.send(ctx, Frame{ID: id, Kind: Cancel}))
+	return s.tell(ctx, Frame{ID: id, Kind: Cancel})
+}
+
+func (s *Server) tell(ctx context.Context, f Frame) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	return s.explain(ctx, s.control.send(ctx, f))
 }
 
 // Control sends a small frame of a kind of the user's ahead of all requests. Its payload has
@@ -146,7 +171,7 @@ func (s *Server) Control(ctx context.Context, f Frame) error {
 		return fmt.Errorf("%w: control frames are of kind User or above, not %v",
 			ErrProtocol, f.Kind)
 	}
-	return s.explain(ctx, s.control.send(ctx, f))
+	return s.tell(ctx, f)
 }
 
 // Recv returns the next frame of the runner, in place; it must be released. Whatever the
@@ -177,16 +202,28 @@ func (s *Server) RecvBatch(ctx context.Context, dst []Frame) (int, error) {
 	dst[0] = f
 	n := 1
 	for n < len(dst) {
-		m, err := s.tokens.TryRecv()
-		if err != nil {
-			break // the next call meets it again
+		f, ok := s.another()
+		if !ok {
+			break
 		}
-		s.received.Add(1)
-		if dst[n], err = parse(m); err == nil {
-			n++
-		}
+		dst[n] = f
+		n++
 	}
 	return n, nil
+}
+
+// another returns a frame that is there. Errors are met again by the next Recv.
+func (s *Server) another() (Frame, bool) {
+	for {
+		m, err := s.tokens.TryRecv()
+		if err != nil {
+			return Frame{}, false
+		}
+		s.received.Add(1)
+		if f, err := parse(m); err == nil {
+			return f, true
+		}
+	}
 }
 
 // Frames iterates over what the runner sends, as Recv returns it. Each frame is valid until
@@ -242,12 +279,22 @@ func (s *Server) explain(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, channel.ErrPeerDead), errors.Is(err, io.EOF):
 	case errors.Is(err, channel.ErrClosed), errors.Is(err, channel.ErrOrphaned):
-		if ended := s.Err(); ended != nil {
+		switch ended := s.Err(); {
+		case ended != nil:
 			return ended
+		case s.draining.Load() && !errors.Is(err, channel.ErrDraining):
+			return fmt.Errorf("%w: %w", channel.ErrDraining, err) // it is drained already
 		}
 		return err
 	default:
 		return err
+	}
+	how := err
+	if errors.Is(err, io.EOF) {
+		how = nil
+	}
+	if s.ended(how, s.opts.Command == nil); s.opts.Command == nil {
+		return s.Err()
 	}
 	timer := time.NewTimer(endTime)
 	defer timer.Stop()
@@ -258,10 +305,6 @@ func (s *Server) explain(ctx context.Context, err error) error {
 	}
 	if ended := s.Err(); ended != nil {
 		return ended
-	}
-	how := err
-	if errors.Is(err, io.EOF) {
-		how = nil
 	}
 	return &EndedError{Instance: s.id, PID: s.PID(), Joined: true, Err: how}
 }

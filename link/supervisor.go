@@ -215,7 +215,7 @@ func (p *Supervisor) begin(ctx context.Context) (*Server, error) {
 		return s, err
 	}
 	if err := s.startChild(ctx); err != nil {
-		return nil, errors.Join(err, s.set.end(context.WithoutCancel(ctx), "no runner"))
+		return nil, errors.Join(err, s.remove(ctx, "no runner"))
 	}
 	return s, nil
 }

@@ -3,14 +3,30 @@ package link
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"shmring/channel"
 )
 
+// startWatch watches the runner until stopWatch. When it returns, who comes will be seen.
+func (s *Server) startWatch(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	begun, ended := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	go func() {
+		defer close(ended)
+		defer begin()
+		s.watchRunner(ctx, begin)
+	}()
+	<-begun
+	s.stopWatch = func() { cancel(); <-ended }
+}
+
 // watchRunner learns from the segments when the runner comes and goes, until ctx ends. The
 // sender of the tokens is the last role that a runner takes.
-func (s *Server) watchRunner(ctx context.Context) {
+func (s *Server) watchRunner(ctx context.Context, begun func()) {
 	for c, err := range s.set.tokens.Watch(ctx) {
+		begun() // the state is told at the beginning
 		switch {
 		case err != nil:
 			if ctx.Err() == nil && !errors.Is(err, channel.ErrClosed) {
