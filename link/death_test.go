@@ -99,8 +99,8 @@ func TestTokensOfAKilledRunnerComeFirstAndNoneAfterItsEnd(t *testing.T) {
 				var end *link.EndedError
 				require.ErrorAs(t, err, &end)
 				assert.Equal(t, s.PID(), end.PID)
-				assert.ErrorContains(t, err, fmt.Sprintf("runner pid %d", s.PID()))
-				assert.ErrorContains(t, err, "signal: killed")
+				require.ErrorContains(t, err, fmt.Sprintf("runner pid %d", s.PID()))
+				require.ErrorContains(t, err, "signal: killed")
 				<-s.Done()
 				if round++; round == rounds {
 					return nil
@@ -192,7 +192,7 @@ func TestRestartsBackOffAndGiveUpWithTheCause(t *testing.T) {
 	report, err := link.Run(ctx, link.Options{Command: command("exit-3"), Restart: policy},
 		func(context.Context, *link.Server) error { return errors.New("served") })
 	require.ErrorIs(t, err, link.ErrStopped)
-	assert.ErrorContains(t, err, "before it joined: exit status 3")
+	require.ErrorContains(t, err, "before it joined: exit status 3")
 	assert.Equal(t, 6, report.Instances)
 	assert.False(t, report.Last.Joined)
 	require.Len(t, waits, 6)
