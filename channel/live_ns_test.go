@@ -157,8 +157,11 @@ func TestNothingIsStoredAfterTheLocksAreFree(t *testing.T) {
 	rounds := evidence.Size(t, "stores", 50)
 	late := 0
 	var times []time.Duration
+	shmtest.Dir(t)
+	dog := shmtest.Watchdog(t, limit)
+	ctx := t.Context()
 	for range rounds {
-		ctx := begin(t)
+		dog.Reset(limit)
 		ch, err := channel.Create(ctx, "q", channel.Options{
 			Slots: 64, ArenaBytes: 32 << 10, MaxParticipants: 8, Lifetime: channel.Persistent,
 		})

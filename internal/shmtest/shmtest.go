@@ -237,11 +237,13 @@ func (c *Child) Wait() error {
 }
 
 // Watchdog ends the whole test process if the test is not over in time: a test that
-// hangs must not look like one that is slow.
-func Watchdog(t testing.TB, limit time.Duration) {
+// hangs must not look like one that is slow. A test of many rounds resets the timer that it
+// returns for each.
+func Watchdog(t testing.TB, limit time.Duration) *time.Timer {
 	t.Helper()
 	timer := time.AfterFunc(limit, func() {
 		panic(fmt.Sprintf("%s hangs: not over after %v", t.Name(), limit))
 	})
 	t.Cleanup(func() { timer.Stop() })
+	return timer
 }
