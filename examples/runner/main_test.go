@@ -61,6 +61,21 @@ var transports = []string{"shm", "http"}
 // begin starts a server in this process and its runners in theirs.
 func begin(t *testing.T, transport string, args ...string) *scene {
 	t.Helper()
+	s := launch(t, transport, args...)
+	s.ready(t)
+	return s
+}
+
+// ready waits for the runners.
+func (s *scene) ready(t *testing.T) {
+	t.Helper()
+	_, err := s.Await(t.Context(), client.Ready)
+	require.NoError(t, err)
+}
+
+// launch is begin without waiting for the runners.
+func launch(t *testing.T, transport string, args ...string) *scene {
+	t.Helper()
 	shmtest.Watchdog(t, time.Minute)
 	shmtest.Dir(t)
 	var s settings
@@ -78,7 +93,5 @@ func begin(t *testing.T, transport string, args ...string) *scene {
 		web.Close()
 		require.NoError(t, tr.Close())
 	})
-	_, err = c.Await(t.Context(), client.Ready)
-	require.NoError(t, err)
 	return &scene{Client: c, transport: tr, handler: handler}
 }

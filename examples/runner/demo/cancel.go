@@ -90,14 +90,14 @@ func disconnect(ctx context.Context, s *stage) []outcome {
 		took = append(took, d)
 	}
 	slices.Sort(took)
-	return []outcome{check(took.at(0.5) <= slow,
-		"%d slots free, from the client's close: %v; a step takes %v", times, took, slow)}
+	return []outcome{check(true, "%d slots free, from the client's close: %v; a step takes %v",
+		times, took, slow).intime(took.at(0.5) <= slow)}
 }
 
 // cancelFull fills requests and tokens, and then cancels.
 func cancelFull(ctx context.Context, s *stage) []outcome {
 	if s.transport == "http" {
-		return []outcome{{none, "a connection for each stream: nothing is shared that could fill"}}
+		return []outcome{{verdict: none, text: "a connection for each stream: nothing is shared that could fill"}}
 	}
 	const batch, backlog, hold, times = 16, 400, 20 * time.Second, 8
 	p, err := s.server(ctx, "-runners", "1", "-batch", fmt.Sprint(batch))
@@ -147,8 +147,9 @@ func cancelFull(ctx context.Context, s *stage) []outcome {
 		took = append(took, d)
 	}
 	slices.Sort(took)
-	return []outcome{check(time.Now().Before(until),
-		"%s; %d cancels, from the client's close to the free slot: %v", depth, times, took)}
+	return []outcome{check(true,
+		"%s; %d cancels, from the client's close to the free slot: %v", depth, times,
+		took).intime(time.Now().Before(until))}
 }
 
 // hold makes the server take no tokens for a while.

@@ -44,18 +44,27 @@ const (
 type outcome struct {
 	verdict
 	text string
+	late bool // it failed, and only by the clock
 }
 
 // check makes an outcome of a condition and the figures.
 func check(ok bool, format string, args ...any) outcome {
-	o := outcome{fail, fmt.Sprintf(format, args...)}
+	o := outcome{verdict: fail, text: fmt.Sprintf(format, args...)}
 	if ok {
 		o.verdict = pass
 	}
 	return o
 }
 
-func failed(err error) outcome { return outcome{fail, err.Error()} }
+// intime is check with a condition by the clock as well.
+func (o outcome) intime(ok bool) outcome {
+	if o.verdict == pass && !ok {
+		o.verdict, o.late = fail, true
+	}
+	return o
+}
+
+func failed(err error) outcome { return outcome{verdict: fail, text: err.Error()} }
 
 // scenario runs for one or several rows, once over each transport.
 type scenario struct {
@@ -168,13 +177,7 @@ const scenarioTime = 5 * time.Minute
 func (d *demo) scenario(ctx context.Context, sc scenario, transports []string) {
 	results := make(map[string][]outcome)
 	for _, transport := range transports {
-		ctx, cancel := context.WithTimeoutCause(ctx, scenarioTime, errors.New("it hangs"))
-		s := &stage{demo: d, transport: transport}
-		results[transport] = sc.run(ctx, s)
-		if err := s.end(); err != nil {
-			results[transport] = append(results[transport], failed(err))
-		}
-		cancel()
+		results[transport] = d.attempts(ctx, sc, transport)
 	}
 	for i, row := range sc.rows {
 		fmt.Printf("\n%s\n", row)
@@ -187,6 +190,35 @@ func (d *demo) scenario(ctx context.Context, sc scenario, transports []string) {
 			}
 		}
 	}
+}
+
+// tries is how often a scenario is run that failed by the clock only: the machine may have
+// been busy with something else. What failed before is told.
+const tries = 3
+
+func (d *demo) attempts(ctx context.Context, sc scenario, transport string) []outcome {
+	var before string
+	for try := 1; ; try++ {
+		outcomes := d.attempt(ctx, sc, transport)
+		i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.late })
+		if i >= 0 && transport != "http" && try < tries {
+			before += fmt.Sprintf("; attempt %d was late: %s", try, outcomes[i].text)
+			continue
+		}
+		outcomes[max(i, 0)].text += before
+		return outcomes
+	}
+}
+
+func (d *demo) attempt(ctx context.Context, sc scenario, transport string) []outcome {
+	ctx, cancel := context.WithTimeoutCause(ctx, scenarioTime, errors.New("it hangs"))
+	defer cancel()
+	s := &stage{demo: d, transport: transport}
+	outcomes := sc.run(ctx, s)
+	if err := s.end(); err != nil {
+		outcomes = append(outcomes, failed(err))
+	}
+	return outcomes
 }
 
 func (d *demo) print(transport string, o outcome) {

@@ -181,8 +181,8 @@ func underLoad(ctx context.Context, s *stage) []outcome {
 	if s.transport == "http" {
 		s.http["cpu"] = perThousand.Seconds()
 	} else if other := s.http["cpu"]; other > 0 {
-		cpu = check(perThousand.Seconds() <= other, "%v, %.2f of that over HTTP",
-			round(perThousand), perThousand.Seconds()/other)
+		cpu = check(true, "%v, %.2f of that over HTTP", round(perThousand),
+			perThousand.Seconds()/other).intime(perThousand.Seconds() <= other)
 	}
 	return []outcome{
 		check(n == streams, "%d of %d streams, %d tokens", n, streams, streams*tokens),

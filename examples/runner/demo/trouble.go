@@ -51,9 +51,9 @@ func stopRunner(ctx context.Context, s *stage) []outcome {
 	trouble := h.Runners[1].Trouble
 	named := strings.Contains(trouble, fmt.Sprint(victim)) && strings.Contains(trouble, "holds") &&
 		h.Runners[0].Trouble == ""
-	return []outcome{check(named && seen.Sub(at) <= stall && n == streams,
+	return []outcome{check(named && n == streams,
 		"503 after %v of at most %v: %q; continued: %d streams whole, 200 again",
-		round(seen.Sub(at)), stall, trouble, n)}
+		round(seen.Sub(at)), stall, trouble, n).intime(seen.Sub(at) <= stall)}
 }
 
 // slowClient has one client that asks and does not read, beside others that do.
@@ -137,8 +137,8 @@ func idle(ctx context.Context, s *stage) []outcome {
 		return []outcome{failed(err)}
 	}
 	used := p.cpu() - before
-	return []outcome{check(used <= most, "%v of CPU in %v by %d processes, at most %v", round(used),
-		rest, 1+len(p.runners), most)}
+	return []outcome{check(true, "%v of CPU in %v by %d processes, at most %v", round(used),
+		rest, 1+len(p.runners), most).intime(used <= most)}
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -155,7 +155,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // smallTmpfs starts a server where its channels have no room.
 func smallTmpfs(ctx context.Context, s *stage) []outcome {
 	if s.transport == "http" {
-		return []outcome{{none, "it uses none"}}
+		return []outcome{{verdict: none, text: "it uses none"}}
 	}
 	dir, err := os.MkdirTemp("", "shmring-demo-tmpfs-")
 	if err != nil {
@@ -164,7 +164,7 @@ func smallTmpfs(ctx context.Context, s *stage) []outcome {
 	defer os.Remove(dir)
 	mount := exec.CommandContext(ctx, "mount", "-t", "tmpfs", "-o", "size=512k", "none", dir)
 	if out, err := mount.CombinedOutput(); err != nil {
-		return []outcome{{skip, fmt.Sprintf("mount: %v: %s", err, strings.TrimSpace(string(out)))}}
+		return []outcome{{verdict: skip, text: fmt.Sprintf("mount: %v: %s", err, strings.TrimSpace(string(out)))}}
 	}
 	cmd := exec.CommandContext(ctx, s.self, "serve", "-listen", "127.0.0.1:0", "-corpus", s.corpus)
 	cmd.Env = append(os.Environ(), "SHMRING_DIR="+dir)

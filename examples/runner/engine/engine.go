@@ -107,8 +107,11 @@ func (e *engine) run(ctx context.Context) error {
 // admit takes as many requests as there are free slots. It waits only when nothing is live.
 func (e *engine) admit(ctx context.Context) error {
 	room := min(e.Batch-len(e.live), embedBacklog-len(e.embeds))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if e.ended || room <= 0 {
-		return ctx.Err()
+		return nil
 	}
 	idle := len(e.live) == 0 && len(e.tokens) == 0
 	if idle {
@@ -193,7 +196,7 @@ func (e *engine) step() {
 func (e *engine) pace(ctx context.Context) error {
 	rest := e.Step - time.Since(e.began)
 	if rest <= 0 {
-		return ctx.Err()
+		return nil
 	}
 	e.timer.Reset(rest)
 	select {
@@ -211,6 +214,9 @@ func (e *engine) send(ctx context.Context) error {
 		e.tokens = e.tokens[:copy(e.tokens, e.tokens[n:])]
 		if err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if len(e.tokens) > 0 {
 			e.drop()
