@@ -53,8 +53,8 @@ func check8(b []byte, n uint64) bool {
 }
 
 // Long messages repeat a page of random-looking words. Which word of it they start with
-// depends on the number: the page stays in the first-level cache of both sides, so what
-// is measured is the traffic of the message itself.
+// depends on the number. The receiver compares with that page, which stays in its first-level
+// cache: what is measured is the traffic of the message itself.
 const patternBytes = 4096
 
 var pattern = sync.OnceValue(func() []byte {
@@ -72,16 +72,27 @@ func page(n uint64) []byte {
 	return pattern()[at : at+patternBytes]
 }
 
+// source is what long messages are copied from: a message of the longest size so far, in all
+// its beginnings.
+var source []byte
+
+// long returns the bytes of message n, which it keeps: a sender copies from memory of its own,
+// as the bare copy does.
+func long(size int, n uint64) []byte {
+	if len(source) < size+patternBytes {
+		source = bytes.Repeat(pattern()[:patternBytes], size/patternBytes+2)
+	}
+	at := int(n % (patternBytes / wordBytes) * wordBytes)
+	return source[at : at+size]
+}
+
 // fillLong writes message n into all of b, in place.
 func fillLong(b []byte, n uint64) {
 	if len(b) == wordBytes {
 		fill8(b, n)
 		return
 	}
-	p := page(n)
-	for rest := b; len(rest) > 0; {
-		rest = rest[copy(rest, p):]
-	}
+	copy(b, long(len(b), n))
 	binary.LittleEndian.PutUint64(b, n)
 }
 

@@ -60,10 +60,14 @@ func bySize(kind string, size int) func(*run) {
 	return func(r *run) {
 		r.begin()
 		r.bytes(int64(size))
-		ch := r.create("size", channel.Options{Kind: channel.SPSC, ArenaBytes: roomFor(size)})
+		// Both sides spin, as those of the bare copy do: a large message takes longer than the
+		// default spin.
+		o := channel.Options{Kind: channel.SPSC, ArenaBytes: roomFor(size)}
+		o.Spin = spinAlways
+		ch := r.create("size", o)
 		rx, err := ch.TryReceiver()
 		r.check(err)
-		r.peer(job{Kind: kind, Channels: []string{"size"}, Size: size})
+		r.peer(job{Kind: kind, Channels: []string{"size"}, Size: size, Spin: spinAlways})
 		take := takeInPlace(rx, size)
 		if kind == "copy-in" {
 			take = takeCopy(rx, size)
