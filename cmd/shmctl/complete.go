@@ -102,3 +102,26 @@ func named(least, most int) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// completeNameAndFile completes a channel, then a file.
+func (a *app) completeNameAndFile(
+	cmd *cobra.Command, args []string, prefix string,
+) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return a.completeName(cmd, args, prefix)
+}
+
+// completeFileAndName completes a file, then a channel.
+func (a *app) completeFileAndName(
+	cmd *cobra.Command, args []string, prefix string,
+) ([]string, cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+		return nil, cobra.ShellCompDirectiveDefault
+	case 1:
+		return a.completeName(cmd, nil, prefix)
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}

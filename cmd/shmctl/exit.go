@@ -46,7 +46,7 @@ const exitCodesText = `Exit codes of all verbs but health:
   5    time ran out
   6    wrong state or busy: the channel is sealed, closed or in use, a role is
        taken, the name is taken, messages are unread, a dependency closes a cycle
-  7    corrupt, or of another layout or geometry
+  7    corrupt, or of another layout or geometry; a recording that is torn
   8    no space in shared memory
   9    the peer died
   10   doctor found something to look after
@@ -120,6 +120,7 @@ var codes = []struct {
 	{channel.ErrLayout, exitCorrupt},
 	{channel.ErrCorrupt, exitCorrupt},
 	{channel.ErrFault, exitCorrupt},
+	{errNoRecord, exitCorrupt},
 	{channel.ErrPeerDead, exitPeerDead},
 	{fs.ErrNotExist, exitNotExist},
 	{fs.ErrPermission, exitPermission},

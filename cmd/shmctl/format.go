@@ -87,3 +87,10 @@ func (a *app) printJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	return writeError(enc.Encode(v))
 }
+
+// printLine prints one value as JSON on one line.
+func (a *app) printLine(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	return writeError(enc.Encode(v))
+}

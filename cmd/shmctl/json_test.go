@@ -75,6 +75,11 @@ func TestJSONFieldsStay(t *testing.T) {
 	doctor, err := json.Marshal(newDoctorJSON([]finding{well("check", "detail")}, nil))
 	require.NoError(t, err)
 	outputs["doctor"] = string(doctor)
+	for verb, v := range map[string]any{"latency": latencyJSON{}, "replay": recordingJSON{}} {
+		text, err := json.Marshal(v)
+		require.NoError(t, err)
+		outputs[verb] = string(text)
+	}
 	outputs["deps"] = run1(t, "deps", "--json")
 	outputs["health"] = run1(t, "health", "q", "--samples", "1", "--json")
 	require.NoError(t, rx.Close())

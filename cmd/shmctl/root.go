@@ -45,9 +45,12 @@ It signals and awaits events as well.`,
 		newRmCmd(a), newDrainCmd(a), newRecoverCmd(a), newWatchCmd(a), newEventCmd(a),
 		newGCCmd(a), newHealthCmd(a), newDepsCmd(a), newShutdownCmd(a), newDoctorCmd(a),
 		newPsCmd(a), newPeekCmd(a), newDumpCmd(a),
+		newRecordCmd(a), newReplayCmd(a), newLatencyCmd(a),
 		newVersionCmd(a), newExitCodesTopic(),
 	)
-	root.AddCommand(newDemoCmd(a), newDemoSenderCmd(a), newBenchCmd(a), newBenchPeerCmd(a))
+	root.AddCommand(
+		newDemoCmd(a), newDemoSenderCmd(a), newBenchCmd(a), newBenchPeerCmd(a), newEchoCmd(a),
+	)
 	completionCmd(root)
 	return root
 }
