@@ -47,9 +47,6 @@ func Join(ctx context.Context) (*Runner, error) {
 		return nil, errors.Join(err, set.close())
 	}
 	rx, err := set.control.TryReceiver()
-	if err == nil {
-		err = expectHello(ctx, rx, set)
-	}
 	if err != nil {
 		return nil, errors.Join(err, set.close())
 	}
@@ -95,26 +92,30 @@ func attach(ctx context.Context, name string, o channel.OpenOptions) (*Runner, e
 	if err == nil {
 		err = set.openRest(ctx, name, o)
 	}
-	if err == nil {
-		err = expectHello(ctx, rx, set)
-	}
 	if err != nil {
 		return nil, errors.Join(err, set.close())
 	}
 	return newRunner(ctx, set, rx)
 }
 
-// expectHello compares the segments with those that the server created together.
-func expectHello(ctx context.Context, rx *channel.Receiver, set *segments) error {
+// expectHello compares the segments with those that the server created together. The frame
+// is to be released when the runner has joined: if it dies before, the next one gets it.
+func expectHello(ctx context.Context, rx *channel.Receiver, set *segments) (Frame, error) {
 	m, err := rx.Recv(ctx)
 	if err != nil {
-		return err
+		return Frame{}, err
 	}
 	f, err := parse(m)
-	if err != nil {
-		return err
+	if err == nil {
+		err = f.checkHello(set)
 	}
-	defer f.Release()
+	if err != nil {
+		f.Release()
+	}
+	return f, err
+}
+
+func (f Frame) checkHello(set *segments) error {
 	switch {
 	case f.Kind != hello:
 		return fmt.Errorf("%w: the control channel begins with a %v", ErrProtocol, f.Kind)
@@ -127,7 +128,7 @@ func expectHello(ctx context.Context, rx *channel.Receiver, set *segments) error
 	return nil
 }
 
-// newRunner takes the rest of the roles; the sender of the tokens last, by which the server
+// newRunner hears the hello and takes the rest of the roles; the sender of the tokens last, by which the server
 // knows that the runner is there.
 func newRunner(ctx context.Context, set *segments, control *channel.Receiver) (*Runner, error) {
 	r := &Runner{
@@ -136,7 +137,11 @@ func newRunner(ctx context.Context, set *segments, control *channel.Receiver) (*
 	}
 	r.turn <- struct{}{}
 	r.teller.event = set.status
-	var err error
+	f, err := expectHello(ctx, control, set)
+	if err != nil {
+		return nil, errors.Join(err, set.close())
+	}
+	defer f.Release()
 	if r.requests, err = set.requests.TryReceiver(); err != nil {
 		return nil, errors.Join(err, set.close())
 	}
