@@ -168,11 +168,11 @@ func TestStoppedRunnerIsToldOfAndNotReplaced(t *testing.T) {
 		func(ctx context.Context, s *link.Server) error {
 			require.Empty(t, s.Status().Stuck, "it has nothing to do")
 			require.NoError(t, syscall.Kill(s.PID(), syscall.SIGSTOP))
-			require.NoError(t, ask(ctx, s, 1, "are you there"))
-			var st link.Status
-			for st = s.Status(); !st.Stopped; st = s.Status() {
+			for !s.Status().Stopped { // the signal takes its time
 				shmtest.Yield()
 			}
+			require.NoError(t, ask(ctx, s, 1, "are you there"))
+			st := s.Status()
 			assert.True(t, st.Alive)
 			assert.Equal(t, s.PID(), st.PID)
 			assert.Contains(t, st.Stuck, "is stopped")

@@ -148,7 +148,7 @@ func TestTokensThatServeDidNotReceiveAreGivenToLate(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		assert.NoError(t, countFrom(f, next, pid))
+		require.NoError(t, countFrom(f, next, pid))
 		f.Release()
 		next++
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
@@ -247,10 +247,10 @@ func TestSendToADeadRunnerNamesIt(t *testing.T) {
 				ask(ctx, s, 1, "nobody"), s.Cancel(ctx, 1), s.Err(),
 			} {
 				require.ErrorIs(t, err, link.ErrRunnerEnded)
-				assert.ErrorContains(t, err, fmt.Sprint(s.PID()))
+				require.ErrorContains(t, err, fmt.Sprint(s.PID()))
 			}
 			_, err := s.Reserve(ctx, link.Frame{}, 10)
-			assert.ErrorIs(t, err, link.ErrRunnerEnded)
+			require.ErrorIs(t, err, link.ErrRunnerEnded)
 			assert.NotErrorIs(t, err, channel.ErrClosed)
 			return nil
 		})

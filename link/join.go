@@ -128,8 +128,8 @@ func (f Frame) checkHello(set *segments) error {
 	return nil
 }
 
-// newRunner hears the hello and takes the rest of the roles; the sender of the tokens last, by which the server
-// knows that the runner is there.
+// newRunner hears the hello and takes the rest of the roles; the sender of the tokens last,
+// by which the server knows that the runner is there.
 func newRunner(ctx context.Context, set *segments, control *channel.Receiver) (*Runner, error) {
 	r := &Runner{
 		set: set, id: set.id(), control: control, watched: make(chan struct{}),

@@ -105,7 +105,7 @@ func TestKilledRunnerOfANameEndsItsInstance(t *testing.T) {
 			_, err := s.Recv(ctx)
 			require.ErrorIs(t, err, link.ErrRunnerEnded)
 			require.ErrorIs(t, err, channel.ErrPeerDead)
-			assert.ErrorContains(t, err, fmt.Sprintf("pid %d", child.PID()))
+			require.ErrorContains(t, err, fmt.Sprintf("pid %d", child.PID()))
 			child = shmtest.Start(t, "attach-and-echo", "llm")
 			return err
 		})
@@ -187,7 +187,7 @@ func TestOneServerHasAName(t *testing.T) {
 	require.NoError(t, err)
 	_, err = link.Start(ctx, link.Options{Name: "llm"}, serve)
 	require.ErrorIs(t, err, channel.ErrBusy)
-	assert.ErrorContains(t, err, fmt.Sprint(os.Getpid()))
+	require.ErrorContains(t, err, fmt.Sprint(os.Getpid()))
 	first.Stop("enough") // nobody came
 	report, err := first.Wait()
 	require.NoError(t, err)
