@@ -3,16 +3,21 @@ GO      ?= go
 TOOLS   := $(CURDIR)/.tools
 T       ?= 10s
 N       ?= 1000
+RUNS    ?= 5
 SIZE    ?= small
 RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/... ./manager/... ./link/...
 
-.PHONY: help test adapters runner demo-runner race fuzz fault evidence bench lint model mutants demo check vet fmt staticcheck tools clean
+.PHONY: help test plot adapters runner demo-runner race fuzz fault evidence bench bench-report lint model mutants demo check vet fmt staticcheck tools clean
 
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 test: ## all tests, shuffled
 	$(GO) test -shuffle=on -timeout 10m ./...
+
+plot: ## the module of bench/plot, which draws what benchmarks measured
+	cd bench/plot && GOWORK=off $(GO) vet ./... && GOWORK=off $(GO) mod tidy -diff && \
+	  GOWORK=off $(GO) test -shuffle=on -timeout 5m ./...
 
 adapters: ## the modules in adapters, which depend on others than shmring does
 	cd adapters/prom && GOWORK=off $(GO) vet ./... && GOWORK=off $(GO) mod tidy -diff && \
@@ -35,8 +40,12 @@ fault: ## kill processes at every fault point, and N times at random (N=1000)
 evidence: ## run every engine at SIZE=small (minutes) or release (hours), and publish what they saw
 	$(GO) run ./internal/evidence/campaign -size $(SIZE)
 
-bench: ## benchmarks between processes
-	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 30m ./bench/...
+bench: ## messages between processes, beside the bare means of the machine
+	$(GO) test -run '^$$' -bench '^Benchmark(Bare|Floor|RoundTrip|Stream|Size)$$' -benchtime 1s -timeout 1h ./bench
+
+bench-report: ## the suite RUNS times (RUNS=5; hours) into bench/results, with a report and pictures
+	$(GO) run ./bench/suite -runs $(RUNS) -out bench/results
+	cd bench/plot && GOWORK=off $(GO) run . -in ../results -out ../results
 
 model: ## check the protocol's models (needs spin and gcc)
 	docs/model/run.sh
@@ -65,6 +74,7 @@ staticcheck: $(TOOLS)/staticcheck
 lint: $(TOOLS)/golangci-lint ## golangci-lint with the whole rule set
 	$(TOOLS)/golangci-lint run ./...
 	cd adapters/prom && GOWORK=off $(TOOLS)/golangci-lint run ./...
+	cd bench/plot && GOWORK=off $(TOOLS)/golangci-lint run ./...
 	cd examples/runner && GOWORK=off $(TOOLS)/golangci-lint run ./...
 
 tools: $(addprefix $(TOOLS)/,staticcheck golangci-lint gofumpt benchstat) ## install them in .tools

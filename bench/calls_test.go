@@ -129,11 +129,7 @@ func (x *caller) call1(s stretch) error {
 		x.plan.Await(n - s.from)
 		number := measure.Number(x.id, n)
 		for _, tx := range x.txs {
-			err := tx.SendFunc(ctx, x.size, func(b []byte) (int, error) {
-				measure.Fill(b, number, 0)
-				return len(b), nil
-			})
-			if err != nil {
+			if err := sendInPlace(ctx, tx, x.size, number, 0); err != nil {
 				return err
 			}
 		}
@@ -207,8 +203,5 @@ func (p *peer) answer(
 		return wrong(m.Bytes(), number)
 	}
 	next[client]++
-	return txs[client].SendFunc(ctx, p.Answer, func(b []byte) (int, error) {
-		measure.Fill(b, number, 0)
-		return len(b), nil
-	})
+	return sendInPlace(ctx, txs[client], p.Answer, number, 0)
 }

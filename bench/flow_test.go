@@ -165,10 +165,7 @@ func (o *outlet) put(n uint64, count int, stamp int64) error {
 	ctx := context.Background()
 	tx := o.txs[n%uint64(len(o.txs))]
 	if o.batch == 1 && o.size >= inPlace {
-		return tx.SendFunc(ctx, o.size, func(b []byte) (int, error) {
-			measure.Fill(b, measure.Number(o.sender, n), stamp)
-			return len(b), nil
-		})
+		return sendInPlace(ctx, tx, o.size, measure.Number(o.sender, n), stamp)
 	}
 	for i, b := range o.bufs[:count] {
 		measure.Fill(b, measure.Number(o.sender, n+uint64(i)), stamp)
@@ -184,6 +181,18 @@ func (o *outlet) put(n uint64, count int, stamp int64) error {
 		bufs = bufs[k:]
 	}
 	return nil
+}
+
+// sendInPlace writes a message where it will be read.
+func sendInPlace(
+	ctx context.Context, tx *channel.Sender, size int, number uint64, stamp int64,
+) error {
+	l, err := tx.Reserve(ctx, size)
+	if err != nil {
+		return err
+	}
+	measure.Fill(l.Bytes(), number, stamp)
+	return l.Commit(size)
 }
 
 // together runs functions beside each other, the first in the calling goroutine, whose

@@ -14,6 +14,7 @@ import (
 type order struct {
 	From, To uint64
 	Start    int64 // of the plan; zero: flat out
+	Line     bool  // only answer the measurement of the way between the cores
 	Bye      bool
 }
 
@@ -25,14 +26,22 @@ func (p *peer) obey(work func(o order) error, syscalls func() uint64) error {
 		return err
 	}
 	defer unpin()
+	answer, err := p.line()
+	if err != nil {
+		return err
+	}
 	p.conn.Say("ready")
 	for {
 		var o order
 		if err := json.Unmarshal([]byte(p.conn.Hear()), &o); err != nil {
 			return err
 		}
-		if o.Bye {
+		switch {
+		case o.Bye:
 			return nil
+		case o.Line:
+			answer(o.From)
+			continue
 		}
 		before := measure.Spent(syscalls)
 		measure.SleepUntil(o.Start)
@@ -71,9 +80,25 @@ func (r *run) answers() (sum measure.Spending) {
 	return sum
 }
 
+// between measures the way between the cores, with the first peer: before the first message,
+// and after the last.
+func (r *run) between(first uint64) float64 {
+	r.Helper()
+	if r.line == nil {
+		return 0
+	}
+	text, err := json.Marshal(order{Line: true, From: first})
+	r.check(err)
+	r.peers[0].Say("%s", text)
+	return passLine(r.line, first)
+}
+
 // dismiss lets the peers go.
 func (r *run) dismiss() {
 	r.Helper()
+	if r.line != nil {
+		r.metric(max(r.before, r.between(lineBlocks*lineTrips)), "line-ns")
+	}
 	r.order(order{Bye: true})
 	for _, c := range r.peers {
 		r.check(c.Wait())

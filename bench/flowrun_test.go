@@ -59,8 +59,9 @@ func (r *run) flows(fs ...flow) {
 	r.took = time.Duration(measure.Now() - start)
 	r.stop()
 	r.check(err)
-	theirs := r.answers()
-	r.load(measure.Spent(count).Minus(before).Plus(theirs))
+	mine := measure.Spent(count).Minus(before)
+	r.load(mine.Plus(r.answers()))
+	r.metric(100*mine.CPU.Seconds()/r.took.Seconds(), "receiver-cpu-%")
 	for _, s := range stages {
 		s.report(r)
 	}
@@ -86,6 +87,7 @@ func (r *run) ready() {
 	unpin, err := measure.Pin(core(0))
 	r.check(err)
 	r.Cleanup(unpin)
+	r.before = r.between(0)
 }
 
 // command tells every peer its part of the stages.

@@ -148,10 +148,11 @@ type run struct {
 	bytes       func(perMessage int64)
 	wantLine    bool // measure the way between the cores
 
-	size  int           // bytes of a message, where load is to tell it
-	took  time.Duration // for the messages that count
-	peers []*shmtest.Child
-	line  *words // shared with the first peer; nil if not wanted or on one core
+	size   int           // bytes of a message, where load is to tell it
+	took   time.Duration // for the messages that count
+	peers  []*shmtest.Child
+	line   *words  // shared with the first peer; nil if not wanted or on one core
+	before float64 // nanoseconds of the way between the cores, before what is measured
 }
 
 // begin gives the run a directory of segments and a watchdog.

@@ -40,6 +40,14 @@ func scales() group {
 			})
 		}
 	}
+	for _, spin := range []time.Duration{0, -1, spinAlways} {
+		for _, rate := range []int{10, 100, 1000, 10_000, 100_000} {
+			f := flow{name: "rate", size: smallSize, every: time.Second / time.Duration(rate)}
+			f.options.Spin = spin
+			g = append(g, flowing(fmt.Sprintf("rate/%s/%d", waitName(spin), rate),
+				uint64(max(2, rate/100)), f))
+		}
+	}
 	return g
 }
 

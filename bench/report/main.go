@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"shmring/internal/results"
 )
 
 func main() {
@@ -20,9 +22,9 @@ func main() {
 
 // run reads the named files, or in if there are none.
 func run(names []string, in io.Reader, out io.Writer) error {
-	results := newResults()
+	set := results.New()
 	if len(names) == 0 {
-		if err := results.read(in); err != nil {
+		if err := set.Read(in); err != nil {
 			return err
 		}
 	}
@@ -31,15 +33,15 @@ func run(names []string, in io.Reader, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		err = results.read(f)
+		err = set.Read(f)
 		_ = f.Close() // it was only read
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if len(results.names) == 0 {
+	if len(set.Names) == 0 {
 		return fmt.Errorf("no benchmark results in the input")
 	}
-	_, err := io.WriteString(out, results.markdown())
+	_, err := io.WriteString(out, report{set}.markdown())
 	return err
 }

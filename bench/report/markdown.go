@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"shmring/internal/results"
 )
 
 // A ratio sets a benchmark beside a bare one.
@@ -11,35 +13,28 @@ type ratio struct {
 }
 
 var ratios = []ratio{
-	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Bare/spin/two-words", nsPerOp},
-	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Floor/spin/two-words", nsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/futex", nsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Floor/park/futex", nsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/pipe-32B", nsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/unix-socket-32B", nsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/tcp-loopback-32B", nsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/boost-message-queue/roundtrip/32B", nsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/zeromq-ipc/roundtrip/32B", nsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/nng-ipc/roundtrip/32B", nsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "HTTP/call/32B-for-32B", nsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "GoChannel/roundtrip/32B", nsPerOp},
-	{"copied in and out", "Size/copy/", "Bare/memcpy/", mbPerSecond},
-	{"copied in and out", "Size/copy/", "Floor/memcpy/", mbPerSecond},
-	{"written and read in place", "Size/in-place/", "Bare/memcpy/", mbPerSecond},
+	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Bare/spin/two-words", results.NsPerOp},
+	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Floor/spin/two-words", results.NsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/futex", results.NsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Floor/park/futex", results.NsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/pipe-32B", results.NsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/unix-socket-32B", results.NsPerOp},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/tcp-loopback-32B", results.NsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/boost-message-queue/roundtrip/32B", results.NsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/zeromq-ipc/roundtrip/32B", results.NsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/nng-ipc/roundtrip/32B", results.NsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "HTTP/call/32B-for-32B", results.NsPerOp},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "GoChannel/roundtrip/32B", results.NsPerOp},
+	{"copied in and out", "Size/copy/", "Bare/memcpy/", results.MBPerSecond},
+	{"copied in and out", "Size/copy/", "Floor/memcpy/", results.MBPerSecond},
+	{"written and read in place", "Size/in-place/", "Bare/memcpy/", results.MBPerSecond},
 }
-
-// Units of the benchmark format.
-const (
-	nsPerOp     = "ns/op"
-	mbPerSecond = "MB/s"
-	lineNs      = "line-ns"
-)
 
 // columns of the table of all results: heading and unit.
 var columns = []struct{ head, unit string }{
-	{"ns per message", nsPerOp},
+	{"ns per message", results.NsPerOp},
 	{"messages/s", "msg/s"},
-	{"MB/s", mbPerSecond},
+	{"MB/s", results.MBPerSecond},
 	{"p50 ns", "p50-ns"},
 	{"p99 ns", "p99-ns"},
 	{"p99.9 ns", "p99.9-ns"},
@@ -48,60 +43,63 @@ var columns = []struct{ head, unit string }{
 	{"system calls", "syscalls/op"},
 	{"context switches", "switches/op"},
 	{"allocations", "mallocs/op"},
-	{"line there and back ns", lineNs},
+	{"line there and back ns", results.LineNs},
 }
+
+// A report is a set of results to be written.
+type report struct{ *results.Set }
 
 // markdown writes one pair of tables for the runs with the cores near to each other and
 // one for those with them far apart: the two must never be compared.
-func (r *results) markdown() string {
+func (r report) markdown() string {
 	var b strings.Builder
 	r.machine(&b)
-	near, far := r.split()
-	if len(far.names) > 0 {
+	near, far := r.Split()
+	if len(far.Names) > 0 {
 		b.WriteString("\n### Cores near to each other\n")
 	}
-	near.tables(&b)
-	if len(far.names) > 0 {
+	report{near}.tables(&b)
+	if len(far.Names) > 0 {
 		b.WriteString("\n### Cores far apart\n")
-		far.tables(&b)
+		report{far}.tables(&b)
 	}
 	return b.String()
 }
 
 // machine says where the figures are from.
-func (r *results) machine(b *strings.Builder) {
+func (r report) machine(b *strings.Builder) {
 	var parts []string
 	for _, key := range []string{"cpu", "cores", "goos", "kernel", "go", "goarch"} {
-		if v := r.config[key]; v != "" {
+		if v := r.Config[key]; v != "" {
 			parts = append(parts, fmt.Sprintf("%s: %s", key, v))
 		}
 	}
 	fmt.Fprintf(b, "%s.\n", strings.Join(parts, "; "))
-	for _, name := range r.names {
-		if v, ok := r.median(name, "clock-ns"); ok {
+	for _, name := range r.Names {
+		if v, ok := r.Median(name, "clock-ns"); ok {
 			fmt.Fprintf(b, "Percentiles include one reading of the clock, %s ns.\n", digits(v))
 			break
 		}
 	}
 }
 
-func (r *results) tables(b *strings.Builder) {
+func (r report) tables(b *strings.Builder) {
 	r.ratioTable(b)
 	r.resultTable(b)
 }
 
 // ratioTable sets channels beside the bare means of the same run.
-func (r *results) ratioTable(b *strings.Builder) {
+func (r report) ratioTable(b *strings.Builder) {
 	var rows strings.Builder
 	for _, q := range ratios {
-		for _, name := range r.names {
+		for _, name := range r.Names {
 			size, ok := strings.CutPrefix(name, q.name)
 			if !ok || size != "" && !strings.HasSuffix(q.name, "/") {
 				continue
 			}
 			bare := q.bare + size
-			ours, ok1 := r.median(name, q.unit)
-			theirs, ok2 := r.median(bare, q.unit)
+			ours, ok1 := r.Median(name, q.unit)
+			theirs, ok2 := r.Median(bare, q.unit)
 			if !ok1 || !ok2 || theirs == 0 {
 				continue
 			}
@@ -118,7 +116,7 @@ func (r *results) ratioTable(b *strings.Builder) {
 }
 
 // resultTable has every benchmark and every unit that was measured.
-func (r *results) resultTable(b *strings.Builder) {
+func (r report) resultTable(b *strings.Builder) {
 	b.WriteString("\n| benchmark | runs |")
 	rule := "|---|---:|"
 	for _, c := range columns {
@@ -126,8 +124,8 @@ func (r *results) resultTable(b *strings.Builder) {
 		rule += "---:|"
 	}
 	b.WriteString("\n" + rule + "\n")
-	for _, name := range r.names {
-		fmt.Fprintf(b, "| %s | %d |", name, len(r.runs[name]))
+	for _, name := range r.Names {
+		fmt.Fprintf(b, "| %s | %d |", name, len(r.Runs[name]))
 		for _, c := range columns {
 			fmt.Fprintf(b, "%s |", r.cell(name, c.unit))
 		}
@@ -136,20 +134,20 @@ func (r *results) resultTable(b *strings.Builder) {
 }
 
 // cell is a median, for the time with the span of all runs.
-func (r *results) cell(name, unit string) string {
-	v, ok := r.median(name, unit)
+func (r report) cell(name, unit string) string {
+	v, ok := r.Median(name, unit)
 	if !ok {
 		return ""
 	}
 	text := " " + digits(v)
-	if all := r.of(name, unit); unit == nsPerOp && len(all) > 1 {
+	if all := r.Of(name, unit); unit == results.NsPerOp && len(all) > 1 {
 		text += fmt.Sprintf(" (%s–%s)", digits(all[0]), digits(all[len(all)-1]))
 	}
 	return text
 }
 
 func figure(v float64, unit string) string {
-	if unit == nsPerOp {
+	if unit == results.NsPerOp {
 		return digits(v) + " ns"
 	}
 	return digits(v) + " " + unit

@@ -24,7 +24,7 @@ BenchmarkSize/copy/8B-2      	 100	 100.0 ns/op	 4000 MB/s
 PASS
 `
 
-func report(t *testing.T, in string) string {
+func reported(t *testing.T, in string) string {
 	t.Helper()
 	var out strings.Builder
 	require.NoError(t, run(nil, strings.NewReader(in), &out))
@@ -32,7 +32,7 @@ func report(t *testing.T, in string) string {
 }
 
 func TestRatiosAreOfMediansAndOfTheSameSize(t *testing.T) {
-	got := report(t, output)
+	got := reported(t, output)
 	assert.Contains(t, got,
 		"| round trip, both spin | 240 ns | spin/two-words | 120 ns | 2.00 |\n")
 	assert.Contains(t, got,
@@ -42,13 +42,13 @@ func TestRatiosAreOfMediansAndOfTheSameSize(t *testing.T) {
 }
 
 func TestMachineIsNamed(t *testing.T) {
-	assert.True(t, strings.HasPrefix(report(t, output),
+	assert.True(t, strings.HasPrefix(reported(t, output),
 		"cpu: Some CPU; goos: linux; kernel: 6.18; go: go1.26.\n"+
 			"Percentiles include one reading of the clock, 25.0 ns.\n"))
 }
 
 func TestRunsWithCoresFarApartAreNeverComparedWithOthers(t *testing.T) {
-	near, far, found := strings.Cut(report(t, `
+	near, far, found := strings.Cut(reported(t, `
 BenchmarkBare/spin/two-words-2   	 100	 100 ns/op	 100 line-ns
 BenchmarkBare/spin/two-words-2   	 100	 500 ns/op	 500 line-ns
 BenchmarkBare/memcpy/1MiB-2     	 100	 500 ns/op	 7 MB/s	 140 line-ns
@@ -65,7 +65,7 @@ BenchmarkBare/harness-2         	 100	 3 ns/op
 }
 
 func TestEveryBenchmarkHasARowWithItsSpan(t *testing.T) {
-	got := report(t, output)
+	got := reported(t, output)
 	assert.Contains(t, got, "| Bare/spin/two-words | 3 | 120 (100–900) |")
 	assert.Contains(t, got, "| RoundTrip/spin/spsc-32B | 1 | 240 | | | 300 | | | | | 0 | | | |\n")
 }

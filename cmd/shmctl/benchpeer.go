@@ -138,10 +138,7 @@ func (p *benchPeer) send(ctx context.Context, o benchOrder) error {
 // put sends the messages from n on: one in place, several from buffers.
 func (p *benchPeer) put(ctx context.Context, n uint64, count int) error {
 	if count == 1 && p.Case.Size > channel.DefaultSlotSize {
-		return p.tx.SendFunc(ctx, p.Case.Size, func(b []byte) (int, error) {
-			measure.Fill(b, n, 0)
-			return len(b), nil
-		})
+		return benchSend(ctx, p.tx, p.Case.Size, n)
 	}
 	for i, b := range p.bufs[:count] {
 		measure.Fill(b, n+uint64(i), 0)
@@ -157,6 +154,16 @@ func (p *benchPeer) put(ctx context.Context, n uint64, count int) error {
 		bufs = bufs[k:]
 	}
 	return nil
+}
+
+// benchSend writes a message where it will be read.
+func benchSend(ctx context.Context, tx *channel.Sender, size int, n uint64) error {
+	l, err := tx.Reserve(ctx, size)
+	if err != nil {
+		return err
+	}
+	measure.Fill(l.Bytes(), n, 0)
+	return l.Commit(size)
 }
 
 // echo sends back what comes, until the order or the channel ends.

@@ -87,11 +87,7 @@ func (r *benchRun) trips(ctx context.Context, plan measure.Plan, count uint64, u
 			plan.Await(n)
 			last = plan.Due(n)
 		}
-		err := r.tx.SendFunc(ctx, r.Size, func(b []byte) (int, error) {
-			measure.Fill(b, r.next, 0)
-			return len(b), nil
-		})
-		if err != nil {
+		if err := benchSend(ctx, r.tx, r.Size, r.next); err != nil {
 			return err
 		}
 		if err := r.takeBatch(ctx, nil, 1); err != nil {
