@@ -80,7 +80,7 @@ func launch(t *testing.T, transport string, args ...string) *scene {
 	shmtest.Dir(t)
 	var s settings
 	require.NoError(t, s.parse(append([]string{
-		"-transport", transport, "-corpus", corpus, "-debug",
+		"-transport", transport, "-corpus", corpus, "-debug", "-step", "0",
 	}, args...)))
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	tr, err := s.start(t.Context(), log)

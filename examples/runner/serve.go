@@ -38,7 +38,8 @@ func (s *settings) flags(name string) *flag.FlagSet {
 	f.StringVar(&s.corpus, "corpus", "",
 		"directory of .go files whose comments make the model; empty: GOROOT/src")
 	f.IntVar(&s.batch, "batch", engine.DefaultBatch, "sequences that a runner computes at a time")
-	f.DurationVar(&s.step, "step", 0, "shortest time of a step, in place of a large model's work")
+	f.DurationVar(&s.step, "step", 5*time.Millisecond,
+		"shortest time of a step, in place of a large model's work; 0: faster than clients read")
 	f.StringVar(&s.attach, "attach", "",
 		"shm only: for runners of other containers, which the server does not start. serve: "+
 			"the channels are called NAME.0, NAME.1, …; runner: the one to attach to")

@@ -65,7 +65,8 @@ func TestDisconnectFreesTheSlot(t *testing.T) {
 			})
 			require.ErrorIs(t, r.Err, gone)
 			_, err := s.Await(t.Context(), func(h server.Health) bool {
-				return h.Runners[0].Freed == 1 && h.Runners[0].Live == 0 && h.Runners[0].Pending == 0
+				r := h.Runners[0]
+				return r.Freed == 1 && r.Live == 0 && r.Pending == 0
 			})
 			require.NoError(t, err)
 			// The only slot is free for the next.

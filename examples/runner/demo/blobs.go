@@ -62,7 +62,8 @@ func blobs(ctx context.Context, s *stage) []outcome {
 	ratio := float64(with.at(0.99)) / float64(alone.at(0.99))
 	return []outcome{check(true,
 		"between tokens p99 %v beside %d blobs, %v without: %.2f times; a blob, to the client: "+
-			"%v", round(with.at(0.99)), seconds, round(alone.at(0.99)), ratio, took).intime(ratio <= 2)}
+			"%v", round(with.at(0.99)), seconds, round(alone.at(0.99)), ratio, took).
+		intime(ratio <= 2)}
 }
 
 // timed waits for streams, which must be whole, and returns the times between their tokens.

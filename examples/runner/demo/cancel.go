@@ -97,7 +97,7 @@ func disconnect(ctx context.Context, s *stage) []outcome {
 // cancelFull fills requests and tokens, and then cancels.
 func cancelFull(ctx context.Context, s *stage) []outcome {
 	if s.transport == "http" {
-		return []outcome{{verdict: none, text: "a connection for each stream: nothing is shared that could fill"}}
+		return []outcome{{verdict: none, text: "each stream has a connection: nothing to fill"}}
 	}
 	const batch, backlog, hold, times = 16, 400, 20 * time.Second, 8
 	p, err := s.server(ctx, "-runners", "1", "-batch", fmt.Sprint(batch))

@@ -109,7 +109,7 @@ func Main(ctx context.Context, args []string) error {
 	}
 	defer os.Remove(d.base) // fails if a run left something, which its row has told
 	fmt.Println(machine())
-	fmt.Println("http is there to be compared with: what it does not keep is told, and fails nothing")
+	fmt.Println("http is there to be compared with: what it does not keep is told, and no failure")
 	for _, sc := range scenarios() {
 		if d.only == "" || d.only == sc.key {
 			d.scenario(ctx, sc, strings.Split(*transport, ","))

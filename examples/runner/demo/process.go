@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"shmring/examples/runner/client"
-	"shmring/examples/runner/server"
 )
 
 // step stands for the time that a large model takes for one.
@@ -188,12 +187,4 @@ func (p *process) cpu() time.Duration {
 		}
 	}
 	return sum
-}
-
-// live sums up what the runners have in their batches.
-func live(h server.Health) (n int) {
-	for _, r := range h.Runners {
-		n += r.Live
-	}
-	return n
 }

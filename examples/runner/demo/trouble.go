@@ -164,7 +164,8 @@ func smallTmpfs(ctx context.Context, s *stage) []outcome {
 	defer os.Remove(dir)
 	mount := exec.CommandContext(ctx, "mount", "-t", "tmpfs", "-o", "size=512k", "none", dir)
 	if out, err := mount.CombinedOutput(); err != nil {
-		return []outcome{{verdict: skip, text: fmt.Sprintf("mount: %v: %s", err, strings.TrimSpace(string(out)))}}
+		why := fmt.Sprintf("mount: %v: %s", err, strings.TrimSpace(string(out)))
+		return []outcome{{verdict: skip, text: why}}
 	}
 	cmd := exec.CommandContext(ctx, s.self, "serve", "-listen", "127.0.0.1:0", "-corpus", s.corpus)
 	cmd.Env = append(os.Environ(), "SHMRING_DIR="+dir)

@@ -15,7 +15,7 @@ import (
 const (
 	DefaultBatch = 64
 	embedBacklog = 64
-	earlyCancels = 256
+	earlyCancels = 4096 // more than requests that wait in any channel of usual size
 )
 
 // Options describe an engine.

@@ -19,21 +19,24 @@ import (
 	"time"
 
 	"shmring/examples/runner/engine"
-	"shmring/examples/runner/stream"
 )
 
-const backlog = 256 // requests that a runner has not taken yet
+const (
+	backlog = 256 // requests that a runner has not taken yet
+	ahead   = 256 // tokens that a connection may be behind before the runner waits
+)
 
 // port is the runner's side: an HTTP server that is an engine.Port.
 type port struct {
 	requests chan engine.Request
 	ended    chan struct{} // no more requests will come
 	status   atomic.Pointer[engine.Status]
-	cancels  atomic.Int64 // len(gone)
+	cancels  atomic.Int64  // len(gone)
+	news     chan struct{} // has room for one: gone has grown
 
 	mu      sync.Mutex
 	gone    []uint64
-	streams map[uint64]*stream.Stream
+	streams map[uint64]chan engine.Token
 	embeds  map[uint64]chan []byte
 }
 
@@ -42,7 +45,8 @@ type port struct {
 func Run(ctx context.Context, o engine.Options) error {
 	p := &port{
 		requests: make(chan engine.Request, backlog), ended: make(chan struct{}),
-		streams: make(map[uint64]*stream.Stream), embeds: make(map[uint64]chan []byte),
+		streams: make(map[uint64]chan engine.Token), embeds: make(map[uint64]chan []byte),
+		news: make(chan struct{}, 1),
 	}
 	p.status.Store(&engine.Status{})
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -78,39 +82,44 @@ func (p *port) generate(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	ctx, cut := context.WithCancel(r.Context())
-	defer cut()
-	tokens := stream.New(0, cut)
+	tokens := make(chan engine.Token, ahead)
 	p.mu.Lock()
 	p.streams[request.ID] = tokens
 	p.mu.Unlock()
-	defer p.forget(request.ID)
-	if !p.queue(ctx, request) {
+	ended := false
+	defer func() { p.forget(request.ID, ended) }()
+	if !p.queue(r.Context(), request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	flush := http.NewResponseController(w)
-	if flush.Flush() != nil { // the server waits for the head of the answer
-		return
-	}
-	var ts []engine.Token
-	var err error
-	for {
-		if ts, err = tokens.Next(ctx, ts[:0]); err != nil {
-			break
-		}
-		for _, t := range ts {
-			text, _ := json.Marshal(t) // numbers only
-			if _, err = fmt.Fprintf(w, "data: %s\n\n", text); err != nil {
+	for flush.Flush() == nil { // at first the head, for which the server waits
+		select {
+		case t := <-tokens:
+			if ended = write(w, t, tokens); ended {
 				return
 			}
-		}
-		if flush.Flush() != nil {
+		case <-r.Context().Done():
 			return
 		}
 	}
-	if errors.Is(err, io.EOF) {
-		_, _ = io.WriteString(w, "data: [DONE]\n\n") // the server may have gone
+}
+
+// write writes a token and those that are there behind it. It returns true at the end. What
+// cannot be written is found by the next flush.
+func write(w io.Writer, t engine.Token, more <-chan engine.Token) bool {
+	for {
+		if t.End != engine.Live {
+			_, _ = io.WriteString(w, "data: [DONE]\n\n") // the server may have gone
+			return true
+		}
+		text, _ := json.Marshal(t) // numbers only
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", text)
+		select {
+		case t = <-more:
+		default:
+			return false
+		}
 	}
 }
 
@@ -124,13 +133,18 @@ func (p *port) queue(ctx context.Context, request engine.Request) bool {
 }
 
 // forget ends a stream; if it has not ended by itself, that is a cancel.
-func (p *port) forget(id uint64) {
+func (p *port) forget(id uint64, ended bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, live := p.streams[id]; live {
-		delete(p.streams, id)
-		p.gone = append(p.gone, id)
-		p.cancels.Store(int64(len(p.gone)))
+	delete(p.streams, id)
+	if ended {
+		return
+	}
+	p.gone = append(p.gone, id)
+	p.cancels.Store(int64(len(p.gone)))
+	select {
+	case p.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -203,18 +217,27 @@ func (p *port) Cancelled(dst []uint64) []uint64 {
 	return dst
 }
 
-// Send implements engine.Port. Each stream has a buffer of its own: it never waits.
-func (p *port) Send(_ context.Context, ts []engine.Token) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, t := range ts {
+// Send implements engine.Port. While a connection is far behind, all sequences wait for it,
+// or for a cancel.
+func (p *port) Send(ctx context.Context, ts []engine.Token) (int, error) {
+	for i, t := range ts {
+		p.mu.Lock()
 		s := p.streams[t.ID]
+		p.mu.Unlock()
 		if s == nil {
 			continue
 		}
-		s.Push(t)
-		if t.End != engine.Live {
-			delete(p.streams, t.ID)
+		select {
+		case s <- t:
+			continue
+		default:
+		}
+		select {
+		case s <- t:
+		case <-p.news:
+			return i, nil
+		case <-ctx.Done():
+			return i, context.Cause(ctx)
 		}
 	}
 	return len(ts), nil

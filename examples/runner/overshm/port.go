@@ -40,18 +40,16 @@ func Run(ctx context.Context, load func() (engine.Options, error)) error {
 // the link of a name, and, when its server has gone, to the next of that name. The end of ctx
 // ends it between two servers; one that is there says itself when it is over.
 func RunAttached(ctx context.Context, name string, load func() (engine.Options, error)) error {
-	for {
+	for ctx.Err() == nil {
 		r, err := link.Attach(ctx, name, channel.OpenOptions{})
-		if ctx.Err() != nil {
-			return nil // nobody waits for it
-		}
 		if err == nil {
 			err = run(r, load)
 		}
-		if err != nil && !errors.Is(err, link.ErrServerEnded) {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, link.ErrServerEnded) {
 			return err
 		}
 	}
+	return nil
 }
 
 // loadTime is how long it may take to build the model before others call that stuck.

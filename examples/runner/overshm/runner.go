@@ -207,7 +207,10 @@ func (r *runner) health(stall time.Duration) server.Runner {
 		h.Trouble = "busy: " + st.Note
 	}
 	idle := time.Since(progress)
-	if h.Pending == 0 || idle < stall && !(st.Stopped && idle > stall/2) {
+	if st.Stopped { // known, not guessed: no need to wait so long
+		stall /= 2
+	}
+	if h.Pending == 0 || idle < stall {
 		if st.Stuck != "" {
 			h.Trouble = st.Stuck
 		}
