@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shmring/futex"
+	"shmring/ring"
 )
 
 // A lag keeps a receiver that takes messages one by one some slots behind a sender that sends
@@ -24,7 +25,7 @@ type lag struct {
 
 const (
 	lagLeast = 16                    // slots behind the sender that are enough
-	lagWant  = 32                    // slots that it waits for if they are fewer
+	lagWant  = ring.LookAhead        // slots that it waits for if they are fewer
 	lagPause = 400 * time.Nanosecond // some lines there and back
 	lagLooks = 4                     // pauses in a row
 	lagRare  = 64 * lagLeast         // messages between looks that are in vain

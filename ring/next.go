@@ -213,8 +213,12 @@ func (c *Consumer) Ready() bool {
 	return c.current(c.cell(c.next).commit().Load()) // sync: commit
 }
 
+// LookAhead is how many slots behind its next one a consumer may look at. As many behind the
+// tail are never spare: whoever looks there in a sealed ring must find memory.
+const LookAhead = 32
+
 // ReadyAt reports whether the slot n behind the next one holds something, by one load. n is
-// less than the slots of the ring.
+// at most LookAhead, and less than the slots of the ring.
 func (c *Consumer) ReadyAt(n uint64) bool {
 	at := c.next + slotPos(n)
 	w := layout.Commit(c.cell(at).commit().Load()) // sync: commit

@@ -17,7 +17,8 @@ type Spare struct {
 // it to give memory back, for the seal may be taken back any time without; and not after a
 // forced close, when the head has passed what may still be read.
 //
-// The slot at the tail is not spare: a receiver that waits looks at it.
+// The slot at the tail is not spare, a receiver that waits looks at it; nor are the LookAhead
+// slots behind that one, where it may look for how far the senders are.
 func (r *Ring) Spare() (Spare, error) {
 	t := r.tail.Load() // sync: tail
 	if t&sealBit == 0 {
@@ -28,9 +29,9 @@ func (r *Ring) Spare() (Spare, error) {
 		return Spare{}, err
 	}
 	var s Spare
-	if used := r.slotsFrom(r.slotOf(h), r.slotOf(t)) + 1; used < r.slots {
+	if used := r.slotsFrom(r.slotOf(h), r.slotOf(t)) + 1 + LookAhead; used < r.slots {
 		size := uint64(1) << (r.sizeShift & 63)
-		first := uint64(r.index(r.slotOf(t) + 1))
+		first := uint64(r.index(r.slotOf(t) + 1 + LookAhead))
 		s.Slots = wrapped(first, r.slots-used, r.slots, size)
 	}
 	if r.units > 0 {

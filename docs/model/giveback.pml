@@ -4,12 +4,13 @@
  * dies of SIGBUS: an assertion. A ring of four slots in two pages. A sender, slow at any point,
  * sends more than a lap. The receiver holds what it received, releases it later and publishes
  * head later still; its successor starts at head. It also looks at the slot at tail, which
- * nobody has reserved. A drainer seals and, under the control lock, gives back the pages that
- * hold no slot from head to tail, tail's own included. A recoverer takes everything again and
- * then the seal back. Somebody may force the close, after which the receiver moves head to tail
- * while it still reads what it holds. With KILLS one of drainer, recoverer and receiver is
- * killed, anywhere. Shown: nobody touches what is not there, and what was sent is received as
- * it was sent and stays so until it is released.
+ * nobody has reserved, and, in a run of messages, one slot further than its next. A drainer
+ * seals and, under the control lock, gives back the pages that hold no slot from head to tail,
+ * tail's own and one behind it included. A recoverer takes everything again and then the seal
+ * back. Somebody may force the close, after which the receiver moves head to tail while it still
+ * reads what it holds. With KILLS one of drainer, recoverer and receiver is killed, anywhere.
+ * Shown: nobody touches what is not there, and what was sent is received as it was sent and
+ * stays so until it is released.
  *
  * run: clean
  * run: clean -DKILLS
@@ -19,6 +20,7 @@
  * run: assert -DNO_REFILL
  * run: assert -DBELOW_RECEIVED
  * run: assert -DTAIL_TOO
+ * run: assert -DAHEAD_TOO
  * run: assert -DSHARED_PAGES
  * run: assert -DFORCED_TOO
  * run: assert -DKILLS -DRECORD_LATE
@@ -29,6 +31,7 @@
  * NO_REFILL: it does not take the memory at all.
  * BELOW_RECEIVED: what was received counts as free, though it is held.
  * TAIL_TOO: the slot at tail counts as free; an idle receiver looks at it.
+ * AHEAD_TOO: the slot behind that counts as free; a receiver looks how far the sender is.
  * SHARED_PAGES: a page goes if one of its slots is free.
  * FORCED_TOO: it gives back after a forced close, when head says nothing about what is held.
  * RECORD_LATE: the recoverer takes memory only if a note says that some was given back, which
@@ -50,8 +53,10 @@ bool kill, killRec, killRx, received;
 #define away(i) (((i) + SLOTS - h % SLOTS) % SLOTS)
 #ifdef TAIL_TOO
 #define free(i) (away(i) >= tail - h)
-#else
+#elif defined(AHEAD_TOO)
 #define free(i) (away(i) > tail - h)
+#else
+#define free(i) (away(i) > tail - h + 1)
 #endif
 #ifdef SHARED_PAGES
 #define spare(p) (free(2 * (p)) || free(2 * (p) + 1))
@@ -81,7 +86,8 @@ inline receive()
 		atomic {
 			touch(next);
 			if
-			:: next - rel < SLOTS && word[next % SLOTS] == next + 1 -> next++
+			:: next - rel < SLOTS && word[next % SLOTS] == next + 1 -> next++;
+				touch(next + 1)
 			:: else
 			fi
 		}
