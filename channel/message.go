@@ -77,7 +77,7 @@ func (rx *Receiver) ReleaseBatch(ms []Message) {
 	rx.ch.token.Release(race.Room)
 	// A fault is met again by the next call; the messages are given back all the same.
 	_ = rx.ch.guardData(func() error {
-		for i := range ms {
+		for i := rx.releaseFront(ms); i < len(ms); i++ {
 			if ms[i].rx == rx {
 				rx.cons.ReleaseLater(ms[i].pos)
 			}
@@ -87,6 +87,19 @@ func (rx *Receiver) ReleaseBatch(ms []Message) {
 		return nil
 	})
 	rx.completeClose()
+}
+
+// releaseFront releases the messages with which ms begins, if they are the oldest held and follow
+// each other, and returns how many those were.
+func (rx *Receiver) releaseFront(ms []Message) int {
+	n := 0
+	for n < len(ms) && ms[n].rx == rx && ms[n].pos == ms[0].pos+uint64(n) {
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	return rx.cons.ReleaseFront(ms[0].pos, n)
 }
 
 // giveBack releases one message, under the gate, and reports whether it was held. If it

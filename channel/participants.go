@@ -28,7 +28,7 @@ type Participant struct {
 	Busy        string // note of a Busy that lasts, in words
 	Waiting     string // "data", "space", "hole", "drain" or ""
 	WaitingTime time.Duration
-	Progress    time.Time // last progress; lags by up to 64 messages
+	Progress    time.Time // last progress; lags by up to 256 messages
 	Reserved    uint64    // slots reserved and not committed
 
 	Messages, Bytes, Waits, Parks, Wakes uint64

@@ -23,9 +23,10 @@ type Receiver struct {
 	cons *ring.Consumer // behind gate
 	spin futex.Spinner  // behind gate
 
-	glances   int // single pauses in glanceTime
-	lagPauses int // single pauses in lagPause
-	lag       lag // behind gate
+	glances   int            // single pauses in glanceTime
+	lagPauses int            // single pauses in lagPause
+	lag       lag            // behind gate
+	run       [32]ring.Taken // scratch of RecvBatch, behind gate
 
 	item  ring.Item // the message taken last, behind gate
 	kept  bool      // item was taken by a wait and not handed out, behind gate

@@ -232,17 +232,26 @@ func (rx *Receiver) fill(dst []Message, n *int) {
 	if rx.ch.state.Load().Forced() {
 		return
 	}
-	at, pos := *n, rx.cons.NextPos()
+	at := *n
 	defer func() { *n = at }() // also if the memory goes
 	for at < len(dst) {
-		if data, size, ok := rx.cons.Take(); ok {
-			dst[at] = Message{rx: rx, data: data, pos: pos, meta: uint64(size)}
-		} else if rx.cons.Ready() && rx.next() == nil {
-			dst[at] = newMessage(rx, &rx.item)
-		} else {
+		pos := rx.cons.NextPos()
+		run := rx.run[:min(len(rx.run), len(dst)-at)]
+		run = run[:rx.cons.TakeRun(run)]
+		for i := range run {
+			dst[at+i] = Message{
+				rx: rx, data: run[i].Data, pos: pos + uint64(i), meta: uint64(run[i].Len),
+			}
+		}
+		at += len(run)
+		if len(run) > 0 {
+			continue
+		}
+		if !rx.cons.Ready() || rx.next() != nil {
 			break
 		}
-		at, pos = at+1, rx.cons.NextPos()
+		dst[at] = newMessage(rx, &rx.item)
+		at++
 	}
 	rx.ch.token.Acquire(race.Messages)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Stats are a snapshot of a channel's counters. Counts of running participants lag
-// by up to 64 messages, except those of this attachment.
+// by up to 256 messages, except those of this attachment.
 type Stats struct {
 	State         state.State
 	Reason        string

@@ -92,7 +92,7 @@ func TestReceivingLoadsACommitWordOnce(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]int{
-		"Next": 1, "Take": 1, "Ready": 1, "ReadyAt": 1,
+		"Next": 1, "Take": 1, "Ready": 1, "ReadyAt": 1, "TakeRun": 1,
 		"nothing": 2, // of a slot that gives nothing, before and after the look at tail
 	}, loads)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // countEvery is how many messages may be missing from the shared counters.
-const countEvery = 64
+const countEvery = 256
 
 // A Producer is the sending half for one place. It is not for concurrent use, and it
 // has at most one outstanding reservation. Whoever uses it holds the place's lock.

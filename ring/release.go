@@ -59,6 +59,31 @@ func (c *Consumer) ReleaseLater(pos uint64) bool {
 	return true
 }
 
+// ReleaseFront is ReleaseLater for n messages that follow each other from pos on, and moves the
+// head over them at once, if it stands at the first. It returns how many it gave back: it stops
+// at one that is not held, or lies in the arena, and leaves everything to ReleaseLater where a
+// remembered position is near. SettleReleases must follow.
+func (c *Consumer) ReleaseFront(pos uint64, n int) int {
+	at := slotPos(pos)
+	if at != c.head || uint64(n) > uint64(c.next-at) || c.remembered.pos-at <= slotPos(n) {
+		return 0
+	}
+	bytes, k := uint64(0), 0
+	for ; k < n; k++ {
+		found := &c.found[c.index(at+slotPos(k))]
+		if *found&(heldNow|heldArena) != heldNow {
+			break
+		}
+		*found &^= heldNow
+		bytes += uint64(*found & heldLength)
+	}
+	c.head += slotPos(k)
+	c.held -= k
+	c.messages += uint64(k)
+	c.bytes += bytes
+	return k
+}
+
 // SettleReleases moves the head over everything released in front, once for any number of
 // ReleaseLater, and publishes it as Release does.
 func (c *Consumer) SettleReleases() {

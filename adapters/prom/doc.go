@@ -10,7 +10,7 @@
 // # Channels
 //
 // What the segment says, of all processes. Label: channel. The counters begin anew with a
-// channel that is made anew, and lag by up to 64 messages.
+// channel that is made anew, and lag by up to 256 messages.
 //
 //	shmring_channel_depth_slots              gauge     slots in use
 //	shmring_channel_capacity_slots           gauge     slots of the ring

@@ -60,7 +60,7 @@ type Participant struct {
 	Waits      atomic.Uint64    `doc:"calls that found nothing and waited"`
 	Parks      atomic.Uint64    `doc:"sleeps in the kernel"`
 	Wakes      atomic.Uint64    `doc:"wake system calls made"`
-	ProgressNs atomic.Int64     `doc:"last progress, Unix nanoseconds, lags by up to 64 messages"`
+	ProgressNs atomic.Int64     `doc:"last progress, Unix nanoseconds, lags by up to 256 messages"`
 	WaitNs     atomic.Int64     `doc:"waiting since, Unix nanoseconds; zero not waiting"`
 	WaitFor    atomic.Uint32    `doc:"a Wait kind"`
 	_          [4]byte          // reserved, zero
