@@ -50,7 +50,7 @@ type stretch struct {
 }
 
 // On a stream of a flow are the numbers from first on, in steps of the number of streams.
-func onStream(s stretch, stream, streams int) (first uint64, count uint64) {
+func onStream(s stretch, stream, streams int) (first, count uint64) {
 	step := uint64(streams)
 	first = s.from + (uint64(stream)+step-s.from%step)%step
 	if first < s.to {

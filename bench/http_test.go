@@ -51,7 +51,11 @@ func (r *run) serveHTTP(j job) string {
 	r.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	r.check(err)
-	f, err := l.(*net.TCPListener).File()
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		r.Fatalf("listening on %T", l)
+	}
+	f, err := tcp.File()
 	r.check(err)
 	j.Kind = "http"
 	r.peer(j, f)

@@ -36,7 +36,10 @@ var colours = []color.RGBA{
 }
 
 var shapes = []draw.GlyphDrawer{
-	draw.CircleGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}, draw.PlusGlyph{},
+	draw.CircleGlyph{},
+	draw.SquareGlyph{},
+	draw.TriangleGlyph{},
+	draw.PlusGlyph{},
 	draw.CrossGlyph{},
 }
 

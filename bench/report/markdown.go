@@ -12,22 +12,27 @@ type ratio struct {
 	what, name, bare, unit string
 }
 
+const (
+	ns = results.NsPerOp
+	mb = results.MBPerSecond
+)
+
 var ratios = []ratio{
-	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Bare/spin/two-words", results.NsPerOp},
-	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Floor/spin/two-words", results.NsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/futex", results.NsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Floor/park/futex", results.NsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/pipe-32B", results.NsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/unix-socket-32B", results.NsPerOp},
-	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/tcp-loopback-32B", results.NsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/boost-message-queue/roundtrip/32B", results.NsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/zeromq-ipc/roundtrip/32B", results.NsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/nng-ipc/roundtrip/32B", results.NsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "HTTP/call/32B-for-32B", results.NsPerOp},
-	{"round trip", "RoundTrip/adaptive/spsc-32B", "GoChannel/roundtrip/32B", results.NsPerOp},
-	{"copied in and out", "Size/copy/", "Bare/memcpy/", results.MBPerSecond},
-	{"copied in and out", "Size/copy/", "Floor/memcpy/", results.MBPerSecond},
-	{"written and read in place", "Size/in-place/", "Bare/memcpy/", results.MBPerSecond},
+	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Bare/spin/two-words", ns},
+	{"round trip, both spin", "RoundTrip/spin/spsc-32B", "Floor/spin/two-words", ns},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/futex", ns},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Floor/park/futex", ns},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/pipe-32B", ns},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/unix-socket-32B", ns},
+	{"round trip, both sleep", "RoundTrip/park/spsc-32B", "Bare/park/tcp-loopback-32B", ns},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/boost-message-queue/roundtrip/32B", ns},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/zeromq-ipc/roundtrip/32B", ns},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "Peer/nng-ipc/roundtrip/32B", ns},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "HTTP/call/32B-for-32B", ns},
+	{"round trip", "RoundTrip/adaptive/spsc-32B", "GoChannel/roundtrip/32B", ns},
+	{"copied in and out", "Size/copy/", "Bare/memcpy/", mb},
+	{"copied in and out", "Size/copy/", "Floor/memcpy/", mb},
+	{"written and read in place", "Size/in-place/", "Bare/memcpy/", mb},
 }
 
 // columns of the table of all results: heading and unit.

@@ -121,8 +121,8 @@ func (s *suite) facts(before []measure.Fact) error {
 	for _, f := range measure.Moment() {
 		fmt.Fprintf(&b, "%s-after: %s\n", f.Key, f.Value)
 	}
-	fmt.Fprintf(&b, "command: go run ./bench/suite -runs %d -time %g -parts '%s'\n", s.runs, s.scale,
-		s.parts)
+	fmt.Fprintf(&b, "command: go run ./bench/suite -runs %d -time %g -parts '%s'\n",
+		s.runs, s.scale, s.parts)
 	return os.WriteFile(filepath.Join(s.out, "machine.txt"), []byte(b.String()), 0o644)
 }
 

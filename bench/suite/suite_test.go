@@ -23,7 +23,9 @@ func recorded(t *testing.T, o options) (*suite, *[]string) {
 		o.parts = regexp.MustCompile(".")
 	}
 	s := &suite{options: o, binary: "/tmp/bench.test", errs: io.Discard}
-	s.start = func(_ context.Context, dir string, out io.Writer, name string, args ...string) error {
+	s.start = func(
+		_ context.Context, dir string, out io.Writer, name string, args ...string,
+	) error {
 		ran = append(ran, dir+": "+name+" "+strings.Join(args, " "))
 		_, err := fmt.Fprintln(out, "BenchmarkX 1 2 ns/op")
 		return err
@@ -56,7 +58,8 @@ func TestWholeSuiteIsRunAgainAndAgain(t *testing.T) {
 }
 
 func TestPartsAreChosenAndLengthened(t *testing.T) {
-	s, ran := recorded(t, options{runs: 1, scale: 0.5, parts: regexp.MustCompile("^(blobs|death)$")})
+	two := regexp.MustCompile("^(blobs|death)$")
+	s, ran := recorded(t, options{runs: 1, scale: 0.5, parts: two})
 	require.NoError(t, s.all(t.Context()))
 	require.Len(t, *ran, 3)
 	assert.Contains(t, (*ran)[0], "-test.benchtime=30s")

@@ -58,7 +58,9 @@ is told if ten times lie beyond it.`,
   shmctl bench --sizes 64 --rate 1000 --time 30s`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return a.bench(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.bench(cmd.Context(), o)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&o.modes, "mode", []string{benchStream}, "stream, roundtrip")
