@@ -142,10 +142,14 @@ func newRunner(ctx context.Context, set *segments, control *channel.Receiver) (*
 		return nil, errors.Join(err, set.close())
 	}
 	defer f.Release()
-	if r.requests, err = set.requests.TryReceiver(); err != nil {
+	if r.requests, err = set.requests.Receiver(ctx); err != nil {
 		return nil, errors.Join(err, set.close())
 	}
-	tx, err := set.tokens.TrySender()
+	tx, err := set.tokens.Sender(ctx)
+	if err == nil && len(set.tokens.Stats().Deaths) > 0 {
+		f.Release()
+		err = errors.Join(tx.Close(), awaitEnd(ctx, control))
+	}
 	if err != nil {
 		return nil, errors.Join(err, set.close())
 	}
@@ -153,4 +157,16 @@ func newRunner(ctx context.Context, set *segments, control *channel.Receiver) (*
 	r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	go r.watchServer()
 	return r, nil
+}
+
+// awaitEnd waits for the end of an instance whose runner was killed when it had just joined:
+// it is that one's, and the server is about to end it.
+func awaitEnd(ctx context.Context, control *channel.Receiver) error {
+	for {
+		m, err := control.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		m.Release()
+	}
 }
