@@ -38,7 +38,7 @@ var bounds = []struct {
 	{"SendBatch", 96, 0.2},
 	{"Reserve, Commit", 914, 6.3},
 	{"Recv, Release", 525, 2.3},
-	{"RecvBatch, ReleaseBatch", 198, 0.25},
+	{"RecvBatch, ReleaseBatch", 135, 0.2},
 	{"RecvAppend", 811, 2.3},
 }
 

@@ -51,15 +51,13 @@ func (c count) lockedText() string {
 	return b.String()
 }
 
-// where names an instruction by the innermost source of ours.
+// where names an instruction: what it does, and the function that this was inlined into.
 func where(pc uint64) string {
-	frames := runtime.CallersFrames([]uintptr{uintptr(pc) + 1})
-	for {
-		f, more := frames.Next()
-		if !more || strings.HasPrefix(f.Function, "shmring/") {
-			return fmt.Sprintf("%s, %s:%d", f.Function, filepath.Base(f.File), f.Line)
-		}
+	inner := runtime.FuncForPC(uintptr(pc))
+	if inner == nil {
+		return nameOf(pc)
 	}
+	return filepath.Base(inner.Name()) + " in " + runtime.FuncForPC(inner.Entry()).Name()
 }
 
 // A traced child is stepped through a lap. The thread that watches it in Go's runtime is
