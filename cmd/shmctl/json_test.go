@@ -71,6 +71,7 @@ func TestJSONFieldsStay(t *testing.T) {
 	require.NoError(t, err)
 	outputs["ls"] = run1(t, "ls", "--json")
 	outputs["stat"] = run1(t, "stat", "q", "--json")
+	outputs["top"] = run1(t, "top", "--json", "--interval", "50ms")
 	outputs["ps"] = run1(t, "ps", "--json")
 	doctor, err := json.Marshal(newDoctorJSON([]finding{well("check", "detail")}, nil))
 	require.NoError(t, err)

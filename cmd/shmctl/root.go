@@ -45,7 +45,7 @@ It signals and awaits events as well.`,
 		newRmCmd(a), newDrainCmd(a), newRecoverCmd(a), newWatchCmd(a), newEventCmd(a),
 		newGCCmd(a), newHealthCmd(a), newDepsCmd(a), newShutdownCmd(a), newDoctorCmd(a),
 		newPsCmd(a), newPeekCmd(a), newDumpCmd(a),
-		newRecordCmd(a), newReplayCmd(a), newLatencyCmd(a),
+		newRecordCmd(a), newReplayCmd(a), newLatencyCmd(a), newTopCmd(a),
 		newVersionCmd(a), newExitCodesTopic(),
 	)
 	root.AddCommand(
