@@ -158,7 +158,8 @@ func (c *Client) Embed(ctx context.Context, text string, dimensions int) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(p.Body)
+	b := make([]byte, 4*dimensions)
+	_, err = io.ReadFull(p.Body, b)
 	return b, errors.Join(err, p.Body.Close())
 }
 

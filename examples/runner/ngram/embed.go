@@ -1,6 +1,9 @@
 package ngram
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // DefaultDimensions is the length of an embedding if nobody chooses another.
 const DefaultDimensions = 1024
@@ -10,6 +13,7 @@ const DefaultDimensions = 1024
 // and honest measure of likeness, and deterministic. An empty text gives zeros.
 func Embed(dst []float32, text string) {
 	clear(dst)
+	hits := make([]uint32, 0, len(text)) // the counters that are not zero: few, where dst is long
 	var gram uint32
 	for i, b := range []byte(text) {
 		gram = (gram<<8 | uint32(b)) & 0xffffff
@@ -18,17 +22,21 @@ func Embed(dst []float32, text string) {
 		}
 		h := gram * 2654435761 // Knuth's multiplicative hash
 		sign := float32(1) - float32(h&1)*2
-		dst[(h>>1)%uint32(len(dst))] += sign
+		hit := (h >> 1) % uint32(len(dst))
+		dst[hit] += sign
+		hits = append(hits, hit)
 	}
+	slices.Sort(hits)
+	hits = slices.Compact(hits)
 	var sum float64
-	for _, x := range dst {
-		sum += float64(x) * float64(x)
+	for _, i := range hits {
+		sum += float64(dst[i]) * float64(dst[i])
 	}
 	if sum == 0 {
 		return
 	}
 	scale := float32(1 / math.Sqrt(sum))
-	for i := range dst {
+	for _, i := range hits {
 		dst[i] *= scale
 	}
 }
