@@ -92,7 +92,7 @@ func TestPeekReportsWhatNoSenderCanHaveWritten(t *testing.T) {
 
 func TestPeekWorksAcrossTheWrapOfPositions(t *testing.T) {
 	r, _ := newRing(t, params(4, 16, 0))
-	last := uint64(r.slotMask)
+	last := r.slotMask
 	r.Init(last-1, 0)
 	tx := r.NewProducer(2)
 	for _, text := range []string{"a", "b", "c"} {

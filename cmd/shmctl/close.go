@@ -29,9 +29,9 @@ func newCloseCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "close NAME",
 		Short: "End a channel for all",
-		Long: `Close seals the channel, so that nobody can send any more, waits until everything was
-received, ends it for all who are attached, and removes it. It tells what was delivered and whom
-it waited for.
+		Long: `Close seals the channel, so that nobody can send any more, waits until everything
+was received, ends it for all who are attached, and removes it. It tells what was delivered and
+whom it waited for.
 
 If nobody is there to receive, or that takes longer than --timeout, the channel stays sealed
 with its messages, and close may be called again. With --force it ends at the deadline

@@ -19,9 +19,9 @@ func newDepsCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deps [NAME...]",
 		Short: "Show which channels depend on which",
-		Long: `A channel depends on another one if what is received from it leads to messages in the
-other. Shutdown ends a channel only after all that depend on it, so that they can send to it what
-they still have. Programs and deps add store that in the segments.
+		Long: `A channel depends on another one if what is received from it leads to messages in
+the other. Shutdown ends a channel only after all that depend on it, so that they can send to it
+what they still have. Programs and deps add store that in the segments.
 
 Deps shows it as a tree: under each channel what it depends on. With names it begins at those,
 and tells in parentheses what shutdown would end before them. It takes part in no channel and
@@ -61,9 +61,9 @@ func newDepsAddCmd(a *app) *cobra.Command {
 	return a.newChangeDepsCmd(&cobra.Command{
 		Use:   "add A B",
 		Short: "Make one channel depend on another",
-		Long: `Add stores in A that it depends on B: what is received from A leads to messages in B,
-and shutdown ends A first. Both must exist. What would close a cycle is refused (6), and the cycle
-named.`,
+		Long: `Add stores in A that it depends on B: what is received from A leads to messages in
+B, and shutdown ends A first. Both must exist. What would close a cycle is refused (6), and the
+cycle named.`,
 		Example: `  shmctl deps add requests tokens`,
 	}, a.addDependency)
 }

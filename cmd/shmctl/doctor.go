@@ -24,8 +24,8 @@ func newDoctorCmd(a *app) *cobra.Command {
 		Short: "Examine this machine and the directory of segments",
 		Long: `Doctor examines what channels need of this machine (kernel, shared memory, limits,
 settings that remove files, processors) and what lies in the directory of segments (leftovers,
-damaged files, other versions, locks that nobody should hold). Each finding is ok, warn or fail; what
-is not ok has its remedy. It takes part in nothing and disturbs nobody; health says how the
+damaged files, other versions, locks that nobody should hold). Each finding is ok, warn or fail;
+what is not ok has its remedy. It takes part in nothing and disturbs nobody; health says how the
 channels themselves are.
 
 With --fix it does what is safe: it removes the leftovers that gc would remove without flags.

@@ -18,13 +18,13 @@ func newDrainCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain NAME",
 		Short: "Seal a channel and wait until everything was received",
-		Long: `Drain seals the channel, so that nobody can send any more, and waits until everything
-was received. It shows how far that is on the standard error: on a terminal in place, else a
-line now and then. The channel stays, sealed: recv takes its end, close ends it for all.
+		Long: `Drain seals the channel, so that nobody can send any more, and waits until
+everything was received. It shows how far that is on the standard error: on a terminal in place,
+else a line now and then. The channel stays, sealed: recv takes its end, close ends it for all.
 
 If messages are left and nobody is there to receive, drain does not wait (9). When it ends
-early, by --timeout (5) or a signal, the channel stays sealed with its messages, and drain may be
-called again; close --rollback lets senders go on.`,
+early, by --timeout (5) or a signal, the channel stays sealed with its messages, and drain may
+be called again; close --rollback lets senders go on.`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -29,13 +29,14 @@ func newDumpCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump NAME",
 		Short: "Print the words of a segment, for a bug report",
-		Long: `Dump prints the words of a segment that are not zero: header, control, participants,
-deaths, and the slots in use with their commit words. Payloads are printed with --payload only. It reads
-the file without attaching, also of a damaged segment or one of another version, as far as the file
-goes. Programs that work meanwhile make it no picture of one instant.
+		Long: `Dump prints the words of a segment that are not zero: header, control,
+participants, deaths, and the slots in use with their commit words. Payloads are printed with
+--payload only. It reads the file without attaching, also of a damaged segment or one of another
+version, as far as the file goes. Programs that work meanwhile make it no picture of one
+instant.
 
-docs/LAYOUT.md explains the words. Besides payloads there are in it: names, pids and uids, the texts of
-reasons and busy notes.`,
+docs/LAYOUT.md explains the words. Besides payloads there are in it: names, pids and uids, the
+texts of reasons and busy notes.`,
 		Example: `  shmctl dump q > report.txt
   shmctl dump q --payload --slots 16
   shmctl dump q --json | jq '.slots[] | select(.kind == "none")'`,

@@ -17,9 +17,9 @@ func newEventCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "event",
 		Short: "Signal, await and show events",
-		Long: `An event is a named sequence number with the value of the last signal, for any number
-of processes. It is no queue: of several signals the last is seen, and the sequence tells how
-many there were.`,
+		Long: `An event is a named sequence number with the value of the last signal, for any
+number of processes. It is no queue: of several signals the last is seen, and the sequence tells
+how many there were.`,
 		Example: `  shmctl event signal config v2
   shmctl event wait config --since 0
   shmctl event wait config --timeout 10s`,

@@ -31,13 +31,13 @@ func newGCCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove what nobody is attached to and nobody will miss",
-		Long: `Gc removes every ephemeral channel and event of the directory that nobody is attached
-to, and says what it did with each and why. It spares channels with unread messages or an end that
-nobody received (--unread takes them), persistent ones (--persistent) and segments of another
-layout (--foreign). Damaged files are left to rm --force.
+		Long: `Gc removes every ephemeral channel and event of the directory that nobody is
+attached to, and says what it did with each and why. It spares channels with unread messages or
+an end that nobody received (--unread takes them), persistent ones (--persistent) and segments
+of another layout (--foreign). Damaged files are left to rm --force.
 
-What somebody living is attached to is never removed, whatever the flags: that is asked once more
-under the segment's lock, and the kernel answers it.`,
+What somebody living is attached to is never removed, whatever the flags: that is asked once
+more under the segment's lock, and the kernel answers it.`,
 		Example: `  shmctl gc --dry-run
   shmctl gc --unread --persistent`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -29,17 +29,17 @@ func newLatencyCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "latency",
 		Short: "Sample the round trip between two processes",
-		Long: `Latency measures what a message and its answer cost on this machine now: it sends a message to an
-echo process of its own and waits for the answer, again and again, and shows the least, mean, median,
-99th percentile and greatest time. The two channels for that have no names, lie in the directory of
-segments, and go with the two processes.
+		Long: `Latency measures what a message and its answer cost on this machine now: it sends a
+message to an echo process of its own and waits for the answer, again and again, and shows the
+least, mean, median, 99th percentile and greatest time. The two channels for that have no names,
+lie in the directory of segments, and go with the two processes.
 
-With the default --interval both sides sleep when a message comes: that is the cost of two wake-ups.
-With --interval 0 they spin, as a busy pair does.
+With the default --interval both sides sleep when a message comes: that is the cost of two
+wake-ups. With --interval 0 they spin, as a busy pair does.
 
-On a terminal it goes on until a signal and rewrites its line, else it prints one line after a second;
-with --history it prints a line for each interval. shmctl recv and stat tell about channels of others:
-latency touches none.`,
+On a terminal it goes on until a signal and rewrites its line, else it prints one line after a
+second; with --history it prints a line for each interval. shmctl recv and stat tell about
+channels of others: latency touches none.`,
 		Example: `  shmctl latency
   shmctl latency --interval 0 --size 4KiB --duration 10s
   shmctl latency --history 1s --json`,

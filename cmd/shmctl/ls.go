@@ -17,8 +17,8 @@ func newLsCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List the channels",
-		Long: `Ls lists the channels, a line each, without disturbing anybody. A segment that is no
-channel for this user has one word for why as its state: denied, foreign (another layout),
+		Long: `Ls lists the channels, a line each, without disturbing anybody. A segment that is
+no channel for this user has one word for why as its state: denied, foreign (another layout),
 corrupt, or event (no channel); shmctl stat tells more.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -34,6 +34,7 @@ func (l leakChecked) Run() int {
 func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){
 		"shmctl": main, "forward": forward, "squat": squat, "lend": lend,
+		"hold": hold,
 	})
 }
 
@@ -43,8 +44,8 @@ func TestMain(m *testing.M) {
 //	exits CODE command...     run it and compare its exit code
 //	await PATTERN command...  run it until its output matches
 //
-// and the programs forward FROM TO, squat FILE (takes a process lock) and lend NAME (a sender
-// whose lock a child has, too).
+// and the programs forward FROM TO, squat FILE (takes a process lock), lend NAME (a sender
+// whose lock a child has, too) and hold NAME KIND (holds the channel up).
 func TestScripts(t *testing.T) {
 	shmtest.Watchdog(t, 3*time.Minute)
 	testscript.Run(t, testscript.Params{

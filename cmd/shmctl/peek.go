@@ -29,14 +29,14 @@ func newPeekCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "peek NAME",
 		Short: "Show messages that are there, and take none",
-		Long: `Peek shows the oldest messages that are in the channel, a line each, and takes none: the
-segment is mapped read-only, and nobody notices.
+		Long: `Peek shows the oldest messages that are in the channel, a line each, and takes
+none: the segment is mapped read-only, and nobody notices.
 
-The receiver may take a message, and a sender write over its room, while peek copies it. So after
-the copy it looks at the commit word and the head again, and shows only what had not moved: whole
-messages, which were in the channel at that moment. Those that were taken meanwhile are counted on the
-standard error, as are slots that are reserved and not committed. The first ones may be in the
-receiver's hands already.`,
+The receiver may take a message, and a sender write over its room, while peek copies it. So
+after the copy it looks at the commit word and the head again, and shows only what had not
+moved: whole messages, which were in the channel at that moment. Those that were taken meanwhile
+are counted on the standard error, as are slots that are reserved and not committed. The first
+ones may be in the receiver's hands already.`,
 		Example: `  shmctl peek q
   shmctl peek q -n 1 --hex
   shmctl peek q -n 0 --json | jq -r .text`,

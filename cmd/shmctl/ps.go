@@ -20,8 +20,8 @@ func newPsCmd(a *app) *cobra.Command {
 		Use:   "ps [NAME...]",
 		Short: "List who takes part, in all channels",
 		Long: `Ps lists the participants of all channels and events of the directory, or of those
-named: a line each, with what each one does, in the words of the errors of a deadline. It takes part in
-none and disturbs nobody. Who is dead here was not settled yet.`,
+named: a line each, with what each one does, in the words of the errors of a deadline. It takes
+part in none and disturbs nobody. Who is dead here was not settled yet.`,
 		Example: `  shmctl ps
   shmctl ps requests tokens
   shmctl ps --json | jq -r '.[] | select(.condition == "stopped") | .pid'`,

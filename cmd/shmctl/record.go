@@ -31,14 +31,15 @@ func newRecordCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record NAME FILE",
 		Short: "Receive messages into a file, with their times",
-		Long: `Record is a receiver that writes each message with its time to a file, for replay. With --tee it
-passes each message on to another channel, whose receiver does the work meanwhile, and at the end it
-ends that one, too. A message leaves the channel only after it was written, and passed on.
+		Long: `Record is a receiver that writes each message with its time to a file, for replay.
+With --tee it passes each message on to another channel, whose receiver does the work meanwhile,
+and at the end it ends that one, too. A message leaves the channel only after it was written,
+and passed on.
 
-The time of a message is when it was sent, if the channel keeps that (create --timestamps), else when
-it was received. FILE must not exist, unless --append; - is the standard output. After a kill the file
-ends in the middle of a record at most, which replay and --append find and say. It is not flushed to the
-disk.
+The time of a message is when it was sent, if the channel keeps that (create --timestamps), else
+when it was received. FILE must not exist, unless --append; - is the standard output. After a
+kill the file ends in the middle of a record at most, which replay and --append find and say. It
+is not flushed to the disk.
 
 At the end of the channel record removes it and returns 0, as recv does.`,
 		Example: `  shmctl record requests monday.rec

@@ -29,10 +29,11 @@ func newRecvCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recv NAME",
 		Short: "Receive messages",
-		Long: `Recv writes each message to the standard output and a newline after it (--lines, the
-default), or its bytes and nothing else (--raw), or a JSON object a line (--json), or a dump of its
-bytes (--hex). It creates an ephemeral channel if there is none, and uses one that is there
-whatever its geometry, unless flags ask for another. While another recv has the channel, it waits.
+		Long: `Recv writes each message to the standard output and a newline after it (--lines,
+the default), or its bytes and nothing else (--raw), or a JSON object a line (--json), or a dump
+of its bytes (--hex). It creates an ephemeral channel if there is none, and uses one that is
+there whatever its geometry, unless flags ask for another. While another recv has the channel,
+it waits.
 
 A message leaves the channel only after it was written. When the reader of the output goes away,
 recv ends with 0 and what it had not written stays for the next one. What a pipe had taken is

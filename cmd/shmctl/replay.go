@@ -29,14 +29,14 @@ func newReplayCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay FILE [NAME]",
 		Short: "Send the messages of a recording at their pace",
-		Long: `Replay sends the messages that record wrote to FILE (-: the standard input), at the pace at
-which they came: each waits until as much time has gone by since the first one as then. With --speed 10
-ten times as fast, with --max without any pause. If the channel is full it waits for room; what it is
-late then it catches up.
+		Long: `Replay sends the messages that record wrote to FILE (-: the standard input), at the
+pace at which they came: each waits until as much time has gone by since the first one as then.
+With --speed 10 ten times as fast, with --max without any pause. If the channel is full it waits
+for room; what it is late then it catches up.
 
-Every record has its checksum. A file that ends in the middle of a record, as after a kill, is sent as
-far as it is whole, and that is said on the standard error. With --check nothing is sent: replay verifies
-the file and says what is in it; 7 if it is torn.`,
+Every record has its checksum. A file that ends in the middle of a record, as after a kill, is
+sent as far as it is whole, and that is said on the standard error. With --check nothing is
+sent: replay verifies the file and says what is in it; 7 if it is torn.`,
 		Example: `  shmctl replay monday.rec requests
   shmctl replay monday.rec requests --speed 10 --seal
   shmctl replay monday.rec --check`,

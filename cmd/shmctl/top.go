@@ -26,15 +26,16 @@ func newTopCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Watch all channels at once",
-		Long: `Top shows all channels, refreshed each --interval: how full each one is and was, messages a
-second in and out, who is there, what they wait for, and with a mark what has trouble. It takes part in none
-of them; only drain and recover, which it asks for by a second key, do.
+		Long: `Top shows all channels, refreshed each --interval: how full each one is and was,
+messages a second in and out, who is there, what they wait for, and with a mark what has
+trouble. It takes part in none of them; only drain and recover, which it asks for by a second
+key, do.
 
-Keys: up and down (k, j) choose a channel, enter shows its troubles, participants and history, esc goes
-back, s sorts by the next column, / filters by name, d drains, r recovers, q ends.
+Keys: up and down (k, j) choose a channel, enter shows its troubles, participants and history,
+esc goes back, s sorts by the next column, / filters by name, d drains, r recovers, q ends.
 
-If the input or the output is no terminal, and with --once or --json, it looks twice and prints one table.
-Without colour with NO_COLOR or TERM=dumb.`,
+If the input or the output is no terminal, and with --once or --json, it looks twice and prints
+one table. Without colour with NO_COLOR or TERM=dumb.`,
 		Example: `  shmctl top
   shmctl top --sort depth --filter token
   shmctl top --once --interval 5s`,

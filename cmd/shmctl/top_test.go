@@ -73,7 +73,9 @@ func TestTopFitsTheTerminal(t *testing.T) {
 	} {
 		for _, n := range []int{0, 1, 3, 100} {
 			m := press(t, topOf(t, n), size)
-			for _, keys := range [][]tea.Msg{nil, {"pgdown", "pgdown"}, {"enter"}, {"down"}, {"esc", "/"}} {
+			for _, keys := range [][]tea.Msg{
+				nil, {"pgdown", "pgdown"}, {"enter"}, {"down"}, {"esc", "/"},
+			} {
 				m = press(t, m, keys...)
 				lines := strings.Split(screen(m), "\n")
 				assert.Len(t, lines, m.height)
