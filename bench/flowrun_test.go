@@ -35,6 +35,11 @@ const leadTime = 20 * time.Millisecond
 // on as long as it does.
 func (r *run) flows(fs ...flow) {
 	r.Helper()
+	for _, f := range fs {
+		if f.options.Spin > 0 {
+			r.needTwoCores()
+		}
+	}
 	first := fs[0]
 	each := (r.n + uint64(max(first.senders, 1)) - 1) / uint64(max(first.senders, 1))
 	r.n = each * uint64(max(first.senders, 1))
@@ -84,7 +89,7 @@ func (r *run) ready() {
 	for _, c := range r.peers {
 		c.Expect("ready")
 	}
-	unpin, err := measure.Pin(core(0))
+	unpin, err := measure.Pin(r.core(0))
 	r.check(err)
 	r.Cleanup(unpin)
 	r.before = r.between(0)

@@ -148,11 +148,12 @@ type run struct {
 	bytes       func(perMessage int64)
 	wantLine    bool // measure the way between the cores
 
-	size   int           // bytes of a message, where load is to tell it
-	took   time.Duration // for the messages that count
-	peers  []*shmtest.Child
-	line   *words  // shared with the first peer; nil if not wanted or on one core
-	before float64 // nanoseconds of the way between the cores, before what is measured
+	together bool          // both sides on one core
+	size     int           // bytes of a message, where load is to tell it
+	took     time.Duration // for the messages that count
+	peers    []*shmtest.Child
+	line     *words  // shared with the first peer; nil if not wanted or on one core
+	before   float64 // nanoseconds of the way between the cores, before what is measured
 }
 
 // begin gives the run a directory of segments and a watchdog.
@@ -169,6 +170,14 @@ func (r *run) beginFor(planned time.Duration) {
 }
 
 // core returns the core of a side: zero is the parent, others are its peers.
+func (r *run) core(side int) int {
+	if cores := measure.Cores(); r.together && len(cores) > 0 {
+		return cores[0]
+	}
+	return core(side)
+}
+
+// core is that of a side if each is to have its own.
 func core(side int) int {
 	cores := measure.Cores()
 	if len(cores) < 2 {
@@ -191,8 +200,8 @@ func (r *run) needTwoCores() {
 // peer starts the other side. Files are passed on from descriptor 3.
 func (r *run) peer(j job, files ...*os.File) {
 	r.Helper()
-	j.Core = core(1 + len(r.peers))
-	if r.wantLine && len(r.peers) == 0 && j.Core != measure.AnyCore {
+	j.Core = r.core(1 + len(r.peers))
+	if r.wantLine && len(r.peers) == 0 && j.Core != measure.AnyCore && !r.together {
 		mem, f := r.shared(wordsBytes)
 		r.line, j.LineFD = wordsIn(mem), firstFD+len(files)
 		files = append(files, f)
@@ -238,7 +247,7 @@ func (r *run) exchange(warm uint64, work stint, syscalls func() uint64, extra *t
 	for _, c := range r.peers {
 		c.Expect("ready")
 	}
-	unpin, err := measure.Pin(core(0))
+	unpin, err := measure.Pin(r.core(0))
 	r.check(err)
 	r.Cleanup(unpin)
 	more := extra.count()

@@ -18,6 +18,18 @@ var roundTrips = group{
 	{name: "spin/mpsc-32B", body: roundTrip(channel.MPSC, spinAlways)},
 	{name: "adaptive/spsc-32B", body: roundTrip(channel.SPSC, 0)},
 	{name: "park/spsc-32B", body: roundTrip(channel.SPSC, -1)},
+	{"one-core/spin/spsc-32B", onOneCore(roundTrip(channel.SPSC, spinAlways)), 20},
+	{"one-core/adaptive/spsc-32B", onOneCore(roundTrip(channel.SPSC, 0)), 100},
+	{"one-core/park/spsc-32B", onOneCore(roundTrip(channel.SPSC, -1)), 100},
+}
+
+// onOneCore pins both sides to the same core, though there are more: who spins there keeps the
+// other side from answering, until the kernel takes the core away. It must not stay so.
+func onOneCore(body func(*run)) func(*run) {
+	return func(r *run) {
+		r.together = true
+		body(r)
+	}
 }
 
 // warmTrips is how many round trips are made before the clock starts.
@@ -26,7 +38,7 @@ func (r *run) warmTrips() uint64 { return min(1000, r.n) }
 // roundTrip sends a message by one channel and receives it back by another.
 func roundTrip(kind channel.Kind, spin time.Duration) func(*run) {
 	return func(r *run) {
-		if spin >= 0 {
+		if spin > 0 && !r.together {
 			r.needTwoCores()
 		}
 		r.begin()
