@@ -106,8 +106,8 @@ func (d *doctor) processLocks(segments map[fileID]string) []finding {
 		if !ok || !ours || l.kind != "POSIX" {
 			continue
 		}
-		found = append(found, fail("locks of "+name, fmt.Sprintf("pid %d (%s) holds a process lock, "+
-			"which no participant takes: others wait for it", l.pid, d.comm(l.pid)),
+		found = append(found, fail("locks of "+name, fmt.Sprintf("pid %d (%s) holds a process "+
+			"lock, which no participant takes: others wait for it", l.pid, d.comm(l.pid)),
 			fmt.Sprintf("end that process (kill %d)", l.pid)))
 	}
 	return found
@@ -181,13 +181,13 @@ func (d *doctor) places(ctx context.Context, name string, holders []holder) []fi
 		kill := "end it: kill " + strings.Trim(fmt.Sprint(pids), "[]")
 		switch {
 		case own >= 0:
-			found = append(found, warn(check, fmt.Sprintf("%s shares the lock of the %s %s: a child "+
-				"forked without exec, whose parent's death nobody would notice", d.names(pids),
-				p.Role, p.Who), kill+", and start children by exec"))
+			found = append(found, warn(check, fmt.Sprintf("%s shares the lock of the %s %s: a "+
+				"child forked without exec, whose parent's death nobody would notice",
+				d.names(pids), p.Role, p.Who), kill+", and start children by exec"))
 		case strings.HasSuffix(p.Who, "pid namespace"): // the numbers cannot be compared
 		default:
-			found = append(found, fail(check, fmt.Sprintf("%s keeps the lock of the %s %s, as a child "+
-				"forked without exec does: it counts as alive", d.names(pids), p.Role, p.Who),
+			found = append(found, fail(check, fmt.Sprintf("%s keeps the lock of the %s %s, as a "+
+				"child forked without exec does: it counts as alive", d.names(pids), p.Role, p.Who),
 				kill))
 		}
 	}

@@ -84,7 +84,8 @@ func (d *doctor) limits(context.Context) []finding {
 	}{
 		{files, unix.RLIMIT_NOFILE, fewFiles, "each channel takes two descriptors", "ulimit -n"},
 		{
-			size, unix.RLIMIT_FSIZE, unix.RLIM_INFINITY, "a larger channel kills its creator (SIGXFSZ)",
+			size, unix.RLIMIT_FSIZE, unix.RLIM_INFINITY,
+			"a larger channel kills its creator (SIGXFSZ)",
 			"ulimit -f unlimited",
 		},
 		{

@@ -105,7 +105,8 @@ func (t *dumpTable) field(at uint64, f layout.Field, mem []byte) {
 // isText reports whether a field is a text.
 func isText(name string) bool {
 	last := name[strings.LastIndexByte(name, '.')+1:]
-	return slices.Contains([]string{"Comm", "CreatorComm", "Reason", "Name", "Op", "BusyNote"}, last)
+	texts := []string{"Comm", "CreatorComm", "Reason", "Name", "Op", "BusyNote"}
+	return slices.Contains(texts, last)
 }
 
 // printable reports whether a text can be shown on a terminal as it is.

@@ -31,7 +31,9 @@ func topOf(t *testing.T, n int) topModel {
 				Role: layout.RoleReceiver, Alive: true, Waiting: "data", PID: 4711, Who: "pid 4711",
 			}}
 		}
-		rows[i] = topRow{view: v, sent: float64(i * 1000), received: 3, depths: []float64{0, 0.5, 1}}
+		rows[i] = topRow{
+			view: v, sent: float64(i * 1000), received: 3, depths: []float64{0, 0.5, 1},
+		}
 	}
 	return press(t, m, topSampled{rows: rows})
 }

@@ -162,8 +162,8 @@ func (r topRow) page() []string {
 	}
 	lines = append(lines, fmt.Sprintf("participants: %d", len(v.participants)))
 	for _, p := range v.participants {
-		lines = append(lines, "  "+p.String(), fmt.Sprintf("      since %s, %s messages, %s waits, "+
-			"%s sleeps", humanize.Time(p.Since), humanize.Comma(int64(p.Messages)),
+		lines = append(lines, "  "+p.String(), fmt.Sprintf("      since %s, %s messages, %s "+
+			"waits, %s sleeps", humanize.Time(p.Since), humanize.Comma(int64(p.Messages)),
 			humanize.Comma(int64(p.Waits)), humanize.Comma(int64(p.Parks))))
 	}
 	if len(v.history) > 0 {

@@ -106,9 +106,12 @@ func (v *view) participantTrouble(p channel.Participant) []trouble {
 		}}
 	}
 	full := v.stats.Depth >= v.stats.Slots
-	if p.Role == layout.RoleSender && p.Waiting == waitsForSpace && (full || v.stats.ArenaUsed > 0) {
+	waits := p.Role == layout.RoleSender && p.Waiting == waitsForSpace
+	if waits && (full || v.stats.ArenaUsed > 0) {
 		if r, ok := v.receiver(); ok {
-			return []trouble{{v.fullText() + "; " + r.String(), "wait, or see what it does; " + what}}
+			return []trouble{{
+				v.fullText() + "; " + r.String(), "wait, or see what it does; " + what,
+			}}
 		}
 		return []trouble{{v.fullText() + "; " + what, "start a receiver"}}
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 // hold holds a channel up until its input ends: as a receiver that holds one message
-// (message; it is told of one that ends a sleep), as one that is busy besides (busy), as a sender in the middle of a message (lease).
+// (message; it is told of one that ends a sleep), as one that is busy
+// besides (busy), as a sender in the middle of a message (lease).
 func hold() {
 	ctx := context.Background()
 	ch, err := channel.Open(ctx, os.Args[1], channel.OpenOptions{})
@@ -83,20 +84,28 @@ func TestEveryKindOfTroubleHasItsOwnWords(t *testing.T) {
 			"busy",
 			channel.Stats{Depth: 1},
 			[]channel.Participant{
-				with(stuck, func(p *channel.Participant) { p.Busy = `busy "x" for 3s of at most 1m0s` }),
+				with(stuck, func(p *channel.Participant) {
+					p.Busy = `busy "x" for 3s of at most 1m0s`
+				}),
 			},
 			`receiver pid 4711 (runner) alive, holding 1 message, busy "x" for 3s of at most 1m0s`,
 			"wait: it said so",
 		},
-		{"full", channel.Stats{Depth: 4, Receivers: 1}, []channel.Participant{
-			with(receiver, func(p *channel.Participant) { p.Progress = time.Now() }), waits,
-		}, "full: 4 of 4 slots in use; receiver pid 4711 (runner) alive, last progress", "wait, or"},
+		{
+			"full",
+			channel.Stats{Depth: 4, Receivers: 1},
+			[]channel.Participant{
+				with(receiver, func(p *channel.Participant) { p.Progress = time.Now() }), waits,
+			},
+			"full: 4 of 4 slots in use; receiver pid 4711 (runner) alive, last progress",
+			"wait, or",
+		},
 		{
 			"no receiver",
 			channel.Stats{Depth: 4},
 			[]channel.Participant{waits},
-			"full: 4 of 4 slots in use; sender pid 4720 (server) alive, waiting for room for 11s, " +
-				"last progress 12s ago", "start a receiver",
+			"full: 4 of 4 slots in use; sender pid 4720 (server) alive, waiting for room for " +
+				"11s, last progress 12s ago", "start a receiver",
 		},
 		{
 			"a dead receiver",
@@ -106,11 +115,17 @@ func TestEveryKindOfTroubleHasItsOwnWords(t *testing.T) {
 			nil, "the receiver pid 4711 (runner) died 12s ago, nobody took its place; 3 of 4 slots",
 			"start one",
 		},
-		{"hole", channel.Stats{Depth: 1}, []channel.Participant{
-			with(receiver, func(p *channel.Participant) { p.Waiting = "hole" }),
-			with(sender, func(p *channel.Participant) { p.Reserved, p.Held = 1, 1 }),
-		}, "a message is reserved and not committed: sender pid 4720 (server) alive, filling 1 slot, " +
-			"holding 1 lease, last progress 12s ago: stuck", "shmctl recover q --kill 4720"},
+		{
+			"hole",
+			channel.Stats{Depth: 1},
+			[]channel.Participant{
+				with(receiver, func(p *channel.Participant) { p.Waiting = "hole" }),
+				with(sender, func(p *channel.Participant) { p.Reserved, p.Held = 1, 1 }),
+			},
+			"a message is reserved and not committed: sender pid 4720 (server) alive, " +
+				"filling 1 slot, holding 1 lease, last progress 12s ago: stuck",
+			"shmctl recover q --kill 4720",
+		},
 		{
 			"sealed",
 			channel.Stats{State: state.Draining, Reason: "deploy", Depth: 0},

@@ -137,8 +137,9 @@ func creatorComm(e channel.Entry) string {
 
 func newStatJSON(v *view) statJSON {
 	j := statJSON{
-		summaryJSON: newSummaryJSON(v), Troubles: v.troubles(), Participants: newParticipantsJSON(v),
-		History: []transitionJSON{}, Deaths: newDeathsJSON(v.stats.Deaths),
+		summaryJSON: newSummaryJSON(v), Troubles: v.troubles(),
+		Participants: newParticipantsJSON(v),
+		History:      []transitionJSON{}, Deaths: newDeathsJSON(v.stats.Deaths),
 	}
 	for _, t := range v.history {
 		j.History = append(j.History, newTransitionJSON(t))
@@ -151,7 +152,8 @@ func newParticipantsJSON(v *view) []participantJSON {
 	for i, p := range v.participants {
 		list[i] = participantJSON{
 			Place: p.Place, Claim: p.Instance, Role: p.Role.String(), PID: p.PID, Comm: p.Comm,
-			Who: p.Who, Since: p.Since.UTC(), Condition: v.condition(p), Doing: p.Doing(), Busy: p.Busy,
+			Who: p.Who, Since: p.Since.UTC(), Condition: v.condition(p), Doing: p.Doing(),
+			Busy:    p.Busy,
 			Waiting: p.Waiting, WaitingNs: int64(p.WaitingTime), Progress: p.Progress.UTC(),
 			Held: p.Held, Reserved: p.Reserved, Messages: p.Messages, Bytes: p.Bytes,
 			Waits: p.Waits, Parks: p.Parks, Wakes: p.Wakes,

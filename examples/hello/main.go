@@ -1,0 +1,74 @@
+// Hello sends words from one terminal to another, in any order:
+//
+//	go run ./examples/hello recv
+//	go run ./examples/hello send hello world
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"shmring/channel"
+)
+
+func main() {
+	verb := ""
+	if len(os.Args) > 1 {
+		verb = os.Args[1]
+	}
+	var err error
+	switch verb {
+	case "send":
+		err = send(context.Background(), os.Args[2:])
+	case "recv":
+		err = recv(context.Background())
+	default:
+		log.Fatal("usage: hello recv | hello send WORD...")
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// send puts words into the channel and ends it. Whoever comes first makes it.
+func send(ctx context.Context, words []string) error {
+	ch, err := channel.OpenOrCreate(ctx, "hello", channel.Options{})
+	if err != nil {
+		return err
+	}
+	defer ch.Close()
+	tx, err := ch.Sender(ctx)
+	if err != nil {
+		return err
+	}
+	for _, word := range words {
+		if err := tx.Send(ctx, []byte(word)); err != nil {
+			return err
+		}
+	}
+	// Ends the channel for all, once everything was received.
+	_, err = ch.Shutdown(ctx, channel.ShutdownOptions{Reason: "that was all"})
+	return err
+}
+
+// recv prints what comes, until the end.
+func recv(ctx context.Context) error {
+	ch, err := channel.OpenOrCreate(ctx, "hello", channel.Options{})
+	if err != nil {
+		return err
+	}
+	defer ch.Close()
+	rx, err := ch.Receiver(ctx)
+	if err != nil {
+		return err
+	}
+	for m, err := range rx.Messages(ctx) {
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", m.Bytes()) // in shared memory, valid until the next one
+	}
+	return nil
+}
