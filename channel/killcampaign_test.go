@@ -126,7 +126,7 @@ func TestKillsAnywhereInChains(t *testing.T) {
 	require.Equal(t, opened, killOpenFiles(t), "files left open")
 	total := sumKills(c.all)
 	counts := map[string]int64{
-		"kills": total.kills, "panics": total.panics, "stops": total.stops,
+		"kills": total.kills, "panicked": total.panics, "stops": total.stops,
 		"trials": total.trials, "pairs": total.pairs, "triples": total.triples,
 		"points": int64(len(sourcePoints(t))), "conversations": int64(len(c.rows)),
 		"acked": total.acked, "delivered": total.delivered, "holes": total.holes,
@@ -145,7 +145,7 @@ func TestKillsAnywhereInChains(t *testing.T) {
 		Guarantees: []string{"G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G12", "G17", "G18"},
 		Seed:       seed,
 		Counts:     counts,
-		Note: "delivered counts what living receivers and victims got; a panic ends a process " +
+		Note: "delivered counts what living receivers and victims got; a panic, on purpose, ends a process " +
 			"after its deferred functions; a stop is continued, and nobody may be robbed " +
 			"meanwhile; a trial that hangs, loses, repeats, tears or leaves something ends the run",
 	})

@@ -274,7 +274,7 @@ func TestEverySchedule(t *testing.T) {
 			counts["states"] += int64(len(e.seen))
 			counts["ends"] += int64(e.ends)
 			counts["steps"] += int64(e.steps)
-			counts["kills"] += int64(e.kills)
+			counts["deaths"] += int64(e.kills)
 			if e.whole {
 				counts["cases_whole"]++
 			}

@@ -138,13 +138,22 @@ func (e engine) run(ctx context.Context, out io.Writer, root, size, logs string)
 	return nil
 }
 
-// commit names the commit under test, with a mark if the tree differs from it.
+// commit names the commit under test, with a mark if the tree differs from it by more than
+// what a campaign writes.
 func commit(ctx context.Context, root string) string {
-	cmd := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--exclude=*")
-	cmd.Dir = root
-	out, err := cmd.Output()
+	git := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd.Dir = root
+		out, err := cmd.Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	name, err := git("rev-parse", "--short", "HEAD")
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(out))
+	if changed, err := git("status", "--porcelain", "--", ".", ":!"+recordDir, ":!docs",
+		":!README.md"); err != nil || changed != "" {
+		name += "-dirty"
+	}
+	return name
 }

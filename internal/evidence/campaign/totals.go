@@ -10,7 +10,10 @@ import (
 // mustBeZero are the counts that say that a guarantee was broken.
 var mustBeZero = []string{
 	"lost", "duplicated", "torn", "misordered", "phantom", "hung", "leaked", "panics", "untyped",
-	"crashers", "survived", "violations", "late_stores", "errors",
+	"crashers", "survived", "violations", "late_stores", "errors", "unsealed",
+	"accepted and missing", "after the end", "refused and delivered", "not linearizable",
+	"asleep", "differences", "died", "phantoms", "second_winners", "left_behind",
+	"lost_while_open", "segments_left",
 }
 
 // totals is the summary of README: what was done in all, and what went wrong.
