@@ -7,7 +7,7 @@ RUNS    ?= 5
 SIZE    ?= small
 RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/... ./manager/... ./link/...
 
-.PHONY: help test plot adapters runner demo-runner race fuzz fault evidence bench bench-report lint model mutants demo check vet fmt staticcheck tools clean
+.PHONY: help test plot adapters runner demo-runner race fuzz fault evidence bench bench-report lint model mutants demo man check vet fmt staticcheck tools clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,9 @@ demo: ## the main job: processes exchange every file of the Go source tree
 
 demo-runner: ## an inference server under load, kills and stops, over shared memory and HTTP (ARGS=-short)
 	cd examples/runner && GOWORK=off $(GO) run . demo $(ARGS)
+
+man: ## write the manual pages of shmctl to man/
+	$(GO) run ./cmd/shmctl man man
 
 check: fmt vet staticcheck test race ## what a change must pass
 

@@ -37,6 +37,9 @@ If nobody is there to receive, or that takes longer than --timeout, the channel 
 with its messages, and close may be called again. With --force it ends at the deadline
 nevertheless: what is left then is discarded and counted, and a receiver is told. With
 --rollback senders may go on.`,
+		Example: `  shmctl close q --reason "deploy 42" --timeout 30s
+  shmctl close q --rollback
+  shmctl close q --force --json`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -25,6 +25,7 @@ else a line now and then. The channel stays, sealed: recv takes its end, close e
 If messages are left and nobody is there to receive, drain does not wait (9). When it ends
 early, by --timeout (5) or a signal, the channel stays sealed with its messages, and drain may
 be called again; close --rollback lets senders go on.`,
+		Example:           `  shmctl drain q --timeout 1m && shmctl close q`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {

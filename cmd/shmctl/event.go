@@ -45,6 +45,7 @@ func newEventSignalCmd(a *app) *cobra.Command {
 of the event, increments its sequence, wakes all who wait, and prints the sequence. It waits for
 nobody. It makes the event if there is none; that one stays until rm, unless --ephemeral is given.`,
 			channel.MaxEventValue),
+		Example:           `  shmctl event signal config "level=debug"`,
 		Args:              named(0, 1),
 		ValidArgsFunction: a.completeEvent,
 		RunE: func(cmd *cobra.Command, args []string) error {

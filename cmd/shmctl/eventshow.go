@@ -18,6 +18,7 @@ func newEventShowCmd(a *app) *cobra.Command {
 		Short: "Show an event and who has it open",
 		Long: `Show shows the sequence and the value of an event, and who has it open and waits
 for it. It takes no part itself and makes nothing.`,
+		Example:           `  shmctl event show config --json`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeEvent,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -221,3 +221,12 @@ func TestEveryVerbCompletesItsArguments(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryVerbHasAnExampleOfItself(t *testing.T) {
+	for _, cmd := range verbs(newRootCmd(newApp())) {
+		if cmd.Name() == "completion" { // its help says it
+			continue
+		}
+		assert.Contains(t, cmd.Example, cmd.CommandPath(), cmd.CommandPath())
+	}
+}

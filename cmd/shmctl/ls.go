@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -14,12 +16,16 @@ import (
 
 func newLsCmd(a *app) *cobra.Command {
 	var asJSON bool
+	var states []string
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List the channels",
 		Long: `Ls lists the channels, a line each, without disturbing anybody. A segment that is
 no channel for this user has one word for why as its state: denied, foreign (another layout),
 corrupt, or event (no channel); shmctl stat tells more.`,
+		Example: `  shmctl ls
+  shmctl ls --state ERROR
+  shmctl ls --json | jq -r '.[] | select(.attached | not) | .name'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("ls takes no arguments; shmctl stat %s shows one channel", args[0])
@@ -34,9 +40,11 @@ corrupt, or event (no channel); shmctl stat tells more.`,
 			}
 			views := make([]view, 0, len(entries))
 			for _, e := range entries {
-				if v := a.look(cmd.Context(), e); !errors.Is(v.err, fs.ErrNotExist) {
-					views = append(views, v)
+				v := a.look(cmd.Context(), e)
+				if errors.Is(v.err, fs.ErrNotExist) || !wanted(states, v.state) {
+					continue // it went meanwhile, or was not asked for
 				}
+				views = append(views, v)
 			}
 			if asJSON {
 				return a.printJSON(listJSON(views))
@@ -45,7 +53,35 @@ corrupt, or event (no channel); shmctl stat tells more.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringSliceVar(&states, "state", nil, "only those in that state, or in one of those")
+	_ = cmd.RegisterFlagCompletionFunc("state", a.completeState) // only fails for an unknown flag
 	return cmd
+}
+
+// wanted reports whether a state was asked for; without any, all are.
+func wanted(states []string, have string) bool {
+	return len(states) == 0 || slices.ContainsFunc(states, func(s string) bool {
+		return strings.EqualFold(s, have)
+	})
+}
+
+// completeState completes with the states that there are just now.
+func (a *app) completeState(
+	cmd *cobra.Command, _ []string, prefix string,
+) ([]string, cobra.ShellCompDirective) {
+	entries, err := channel.List(a.segmentDir())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var states []string
+	for _, e := range entries {
+		state := a.look(cmd.Context(), e).state
+		if strings.HasPrefix(strings.ToLower(state), strings.ToLower(prefix)) {
+			states = append(states, state)
+		}
+	}
+	slices.Sort(states)
+	return slices.Compact(states), cobra.ShellCompDirectiveNoFileComp
 }
 
 func listJSON(views []view) []summaryJSON {

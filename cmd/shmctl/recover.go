@@ -29,6 +29,8 @@ repair (7) can only be closed by force or removed.
 With --kill it first kills a process that lives and is stuck (stat shows who): it sends SIGKILL,
 waits until the kernel has freed its locks, and then repairs. It kills nobody who does not hold a
 place or the control lock of this channel at that moment, as the kernel says (6).`,
+		Example: `  shmctl recover q
+  shmctl recover q --kill 4711`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -14,6 +14,8 @@ func newRmCmd(a *app) *cobra.Command {
 		Long: `Rm removes channels that nobody is attached to. It refuses one with unread messages
 (6), and a file that it cannot read as a channel (7), unless --force is given. It never removes a
 channel that somebody is attached to: close ends it for them.`,
+		Example: `  shmctl rm q
+  shmctl rm --force q r`,
 		Args:              named(0, -1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {

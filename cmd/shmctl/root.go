@@ -39,6 +39,7 @@ It signals and awaits events as well.`,
 	}
 	root.PersistentFlags().StringVar(&a.dir, "dir", "",
 		fmt.Sprintf("directory of segments (default $%s, else %s)", shm.EnvDir, shm.DefaultDir))
+	_ = root.MarkPersistentFlagDirname("dir") // only fails for an unknown flag
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(
 		newCreateCmd(a), newSendCmd(a), newRecvCmd(a), newCloseCmd(a), newLsCmd(a), newStatCmd(a),
@@ -50,6 +51,7 @@ It signals and awaits events as well.`,
 	)
 	root.AddCommand(
 		newDemoCmd(a), newDemoSenderCmd(a), newBenchCmd(a), newBenchPeerCmd(a), newEchoCmd(a),
+		newManCmd(a),
 	)
 	completionCmd(root)
 	return root
@@ -59,7 +61,7 @@ It signals and awaits events as well.`,
 func aboutProgram(cmd *cobra.Command) bool {
 	for ; cmd.HasParent(); cmd = cmd.Parent() {
 		switch cmd.Name() {
-		case "help", "version", "completion":
+		case "help", "version", "completion", "man":
 			return true
 		}
 	}

@@ -23,6 +23,8 @@ func newStatCmd(a *app) *cobra.Command {
 does or waits for, what was counted, the last changes of state and the last deaths. It takes no
 part itself and disturbs nobody. Of a segment that cannot be read as a channel it shows what the
 directory says, and returns 7 or 4.`,
+		Example: `  shmctl stat q
+  shmctl stat q --json | jq -r '.troubles[] | .what, .remedy'`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -28,6 +28,7 @@ func newVersionCmd(a *app) *cobra.Command {
 		Short: "Print the version and the layout of segments",
 		Long: `Version prints the version of this program and the layout of the segments that it
 reads and writes. Programs use the same channels if layout and fingerprint are the same.`,
+		Example: `  shmctl version --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("version takes no arguments")

@@ -23,6 +23,8 @@ with 0 when the channel is CLOSED. In between it sleeps.
 Watch takes no part and no place, but it is attached: it learns of deaths at once and settles
 them, and an ephemeral channel stays at least as long as somebody watches it. Changes that follow
 each other closely may be seen as one.`,
+		Example: `  shmctl watch q
+  shmctl watch q --json | jq --unbuffered -r 'select(.kind == "died") | .comm'`,
 		Args:              named(0, 0),
 		ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
