@@ -117,15 +117,21 @@ func play(p *path, h half, ready func()) error {
 	return err
 }
 
+// quiet makes the children's runtime leave their threads alone.
+func quiet(t *testing.T) {
+	t.Helper()
+	t.Setenv("GODEBUG", "asyncpreemptoff=1")
+	t.Setenv("GOGC", "off")
+	t.Setenv("GOMAXPROCS", "16") // a stopped thread keeps its P
+}
+
 func TestInstructionsOfAMessageStayWithinBounds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("steps through a hundred thousand instructions")
 	}
 	shmtest.Watchdog(t, watchdog)
 	shmtest.Dir(t)
-	t.Setenv("GODEBUG", "asyncpreemptoff=1")
-	t.Setenv("GOGC", "off")
-	t.Setenv("GOMAXPROCS", "16")
+	quiet(t)
 	for _, kind := range kinds {
 		for _, b := range bounds {
 			t.Run(kind.String()+"/"+b.half, func(t *testing.T) {

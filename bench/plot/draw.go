@@ -84,7 +84,7 @@ func save(pl *plot.Plot, legend *plot.Legend, file string) error {
 	}
 	whole := draw.New(canvas)
 	whole.SetColor(color.White)
-	whole.Fill(whole.Rectangle.Path())
+	whole.Fill(whole.Path())
 	pl.Draw(draw.Crop(whole, margin, -legendWidth, margin, -margin))
 	legend.Draw(draw.Crop(whole, width-legendWidth+margin, 0, margin, -6*margin))
 	f, err := os.Create(file)
