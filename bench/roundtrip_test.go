@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -94,6 +95,9 @@ func (r *run) channel(name string, kind channel.Kind, spin time.Duration) *chann
 func (r *run) create(name string, o channel.Options) *channel.Channel {
 	r.Helper()
 	ch, err := channel.Create(context.Background(), name, o)
+	if errors.Is(err, channel.ErrNoSpace) {
+		r.Skip(err)
+	}
 	r.check(err)
 	r.Cleanup(func() {
 		if err := ch.Close(); err != nil {

@@ -8,8 +8,9 @@ import (
 	"shmring/internal/measure"
 )
 
-// benchLook is how many messages pass between two looks at the clock where nothing else looks.
-const benchLook = 256
+// looks returns how many messages pass between two looks at the clock where nothing else
+// looks: fewer if they are large, so that a case does not take much longer than it was told.
+func (r *benchRun) looks() uint64 { return uint64(max(1, min(256, (1<<20)/r.Size))) }
 
 // take receives count messages, or makes as many round trips, or goes on until a moment.
 func (r *benchRun) take(ctx context.Context, plan measure.Plan, count uint64, until int64) error {
@@ -20,12 +21,12 @@ func (r *benchRun) take(ctx context.Context, plan measure.Plan, count uint64, un
 	if plan.Paced() {
 		timed = &plan
 	}
-	looked := r.next
+	looked, looks := r.next, r.looks()
 	for end := r.next + count; r.next < end; {
 		if err := r.takeBatch(ctx, timed, int(min(uint64(r.Batch), end-r.next))); err != nil {
 			return err
 		}
-		if until != 0 && r.next-looked >= benchLook {
+		if until != 0 && r.next-looked >= looks {
 			looked = r.next
 			if measure.Now() >= until {
 				return nil
