@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -109,6 +110,21 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 	}
 }
 
+// awaitStopped waits until a signal has stopped a process.
+func awaitStopped(t *testing.T, pid int) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		require.NoError(t, err)
+		if strings.Contains(string(b), ") T ") {
+			return
+		}
+		<-tick.C
+	}
+}
+
 func TestStoppedRunnerIsNamedAndGoesOn(t *testing.T) {
 	for _, name := range transports {
 		t.Run(name, func(t *testing.T) {
@@ -117,20 +133,16 @@ func TestStoppedRunnerIsNamedAndGoesOn(t *testing.T) {
 			require.NoError(t, err)
 			p, err := os.FindProcess(h.Runners[0].PID)
 			require.NoError(t, err)
-			stop := func(n int) error {
-				if n == 5 {
-					return p.Signal(syscall.SIGSTOP)
-				}
-				return nil
-			}
+			require.NoError(t, p.Signal(syscall.SIGSTOP))
+			awaitStopped(t, p.Pid)
 			text, seed := prompt(0)
 			done := make(chan *client.Result)
 			go func() {
-				done <- s.Complete(t.Context(), client.Request{
-					Prompt: text, Seed: seed, Max: 100, OnToken: stop,
-				})
+				done <- s.Complete(t.Context(), client.Request{Prompt: text, Seed: seed, Max: 100})
 			}()
-			h, err = s.Await(t.Context(), func(h server.Health) bool { return h.Status != "ok" })
+			h, err = s.Await(t.Context(), func(h server.Health) bool {
+				return h.Status != "ok" && h.Runners[0].Pending == 1
+			})
 			require.NoError(t, err)
 			require.NoError(t, p.Signal(syscall.SIGCONT))
 			trouble := h.Runners[0].Trouble

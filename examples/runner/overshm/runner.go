@@ -207,10 +207,7 @@ func (r *runner) health(stall time.Duration) server.Runner {
 		h.Trouble = "busy: " + st.Note
 	}
 	idle := time.Since(progress)
-	if st.Stopped { // known, not guessed: no need to wait so long
-		stall /= 2
-	}
-	if h.Pending == 0 || idle < stall {
+	if !st.Stopped && (h.Pending == 0 || idle < stall) { // a stop is known, not guessed
 		if st.Stuck != "" {
 			h.Trouble = st.Stuck
 		}
@@ -220,8 +217,11 @@ func (r *runner) health(stall time.Duration) server.Runner {
 	if st.Stopped {
 		words = append(words, "stopped by a signal or a debugger")
 	}
-	words = append(words, fmt.Sprintf("holds %d requests", h.Pending), fmt.Sprintf(
-		"no token since %s, for %v", progress.Format(time.TimeOnly), idle.Round(time.Millisecond)))
+	words = append(words, fmt.Sprintf("holds %d requests", h.Pending))
+	if h.Pending > 0 {
+		words = append(words, fmt.Sprintf("no token since %s, for %v",
+			progress.Format(time.TimeOnly), idle.Round(time.Millisecond)))
+	}
 	if h.Trouble != "" {
 		words = append(words, h.Trouble)
 	}
