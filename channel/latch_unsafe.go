@@ -3,15 +3,12 @@
 package channel
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"shmring/futex"
-	"shmring/internal/fault"
+	"shmring/internal/membarrier"
 )
 
 // A latch is a mutex for what is nearly always one goroutine's: the private half of a ring.
@@ -43,9 +40,9 @@ type latch struct {
 // times as long as a ring operation takes. Tests change it.
 var latchSpins = 256
 
-// makeBiased makes an unused latch biased, if the kernel can revoke that.
+// makeBiased makes an unused latch biased, unless to revoke that would always be slow.
 func (l *latch) makeBiased() {
-	if canRevoke() {
+	if membarrier.Prepare() {
 		l.free = make(chan struct{}, 1)
 		l.lone = true
 		l.bias.Store(true) // sync: latch-bias
@@ -97,40 +94,9 @@ func (l *latch) lockSlow() {
 // revoke makes the latch unbiased and takes it. The caller has mu.
 func (l *latch) revoke() {
 	l.bias.Store(false) // sync: latch-bias
-	barrier()
+	membarrier.All()
 	for !l.word.CompareAndSwap(0, 1) { // sync: latch
 		<-l.free
 	}
 	l.lone = false
-}
-
-// Commands of membarrier, which x/sys does not name.
-const (
-	membarrierExpedited = 1 << 3 // every running thread of this process passes a barrier
-	membarrierRegister  = 1 << 4 // this process will ask for that
-)
-
-// canRevoke reports whether this kernel lets a thread make all others of the process pass a
-// barrier (since Linux 4.14; a seccomp profile may forbid it).
-var canRevoke = sync.OnceValue(func() bool {
-	return membarrier(membarrierRegister) == nil && membarrier(membarrierExpedited) == nil
-})
-
-// barrier makes every thread of this process that runs Go code pass a full memory barrier.
-func barrier() {
-	if membarrier(membarrierExpedited) != nil {
-		// It worked when the latch was made. Stopping the world is a barrier too, and slow.
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-	}
-}
-
-func membarrier(command uintptr) error {
-	if err := fault.Err("channel.latch.membarrier"); err != nil {
-		return err
-	}
-	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, command, 0, 0); errno != 0 {
-		return errno
-	}
-	return nil
 }
