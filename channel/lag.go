@@ -39,7 +39,10 @@ func newLag(slotCount uint64) lag {
 	return lag{every: lagLeast}
 }
 
-// fallBack waits a moment for the sender to get ahead. The gate is held.
+// fallBack waits a moment for the sender to get ahead. The gate is held, and a message that was
+// taken waits: for lagLooks pauses at most, whatever the slots say. Whoever begins to wait for
+// room meanwhile is seen by the next release, as ever. It looks without a Guard, since only
+// quick calls it, and never beyond what a drain leaves (ring.LookAhead).
 func (rx *Receiver) fallBack() {
 	l := &rx.lag
 	l.run = 0

@@ -37,7 +37,9 @@ type latch struct {
 }
 
 // latchSpins is how often a call looks again before it revokes the bias: some hundred
-// times as long as a ring operation takes. Tests change it.
+// times as long as a ring operation takes. Where a pause takes only some nanoseconds, it is less
+// than a receiver's glance or lag; who waits for such a one revokes, which costs no more than
+// the mutex that comes of it. Tests change it.
 var latchSpins = 256
 
 // makeBiased makes an unused latch biased, unless to revoke that would always be slow.

@@ -9,9 +9,12 @@ import (
 
 // Plain stores are enough for the words below: this processor makes stores visible in
 // program order, a locked instruction waits until all before it are visible, and the
-// compiler moves no store across an atomic access or a call. A reader sees an aligned word
-// whole or not at all. An atomic store would wait for its own cache line, which somebody
-// may just be reading.
+// compiler moves no store across an atomic access or a call, nor drops one before it as
+// overwritten later: to it both may read the word. A reader sees an aligned word whole or not
+// at all. An atomic store would wait for its own cache line, which somebody may just be reading.
+//
+// Stores around the cache have no such order. The runtime copies large payloads by them, and
+// ends each such copy by a fence.
 
 // commitLater stores the commit word of a later slot of a batch, before the first
 // one of that batch is stored. So whoever sees this word sees the payload, and whoever sees
