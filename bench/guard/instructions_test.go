@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"shmring/channel"
@@ -147,5 +148,13 @@ func TestInstructionsOfAMessageStayWithinBounds(t *testing.T) {
 				assert.Empty(t, c.calls)
 			})
 		}
+	}
+}
+
+func TestBoundsAreThoseOfTheManual(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/PERFORMANCE.md")
+	require.NoError(t, err)
+	for _, b := range bounds {
+		assert.Contains(t, string(manual), fmt.Sprintf(" | %g | %g | ", b.most, b.locked), b.half)
 	}
 }
