@@ -161,7 +161,8 @@ func TestUnsafeLivesInFilesThatSaySo(t *testing.T) {
 
 var (
 	syncLabel = regexp.MustCompile(`// sync: ([a-z-]+)`)
-	publishes = regexp.MustCompile(`\.(Store|CompareAndSwap|Swap|Add|Or|And)\(|\*\(\*uint(32|64)\)|\bstoreIntent\(`)
+	publishes = regexp.MustCompile(`\.(Store|CompareAndSwap|Swap|Add|Or|And)\(|` +
+		`\*\(\*uint(32|64)\)|\bstoreIntent\(`)
 	observes  = regexp.MustCompile(`\.(Load|CompareAndSwap|Swap|Add|Or|And)\(|\bSample\(`)
 )
 

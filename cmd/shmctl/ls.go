@@ -53,7 +53,8 @@ corrupt, or event (no channel); shmctl stat tells more.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().StringSliceVar(&states, "state", nil, "only those in that state, or in one of those")
+	cmd.Flags().StringSliceVar(&states, "state", nil,
+		"only those in that state, or in one of those")
 	_ = cmd.RegisterFlagCompletionFunc("state", a.completeState) // only fails for an unknown flag
 	return cmd
 }
