@@ -163,7 +163,7 @@ var (
 	syncLabel = regexp.MustCompile(`// sync: ([a-z-]+)`)
 	publishes = regexp.MustCompile(`\.(Store|CompareAndSwap|Swap|Add|Or|And)\(|` +
 		`\*\(\*uint(32|64)\)|\bstoreIntent\(`)
-	observes  = regexp.MustCompile(`\.(Load|CompareAndSwap|Swap|Add|Or|And)\(|\bSample\(`)
+	observes = regexp.MustCompile(`\.(Load|CompareAndSwap|Swap|Add|Or|And)\(|\bSample\(`)
 )
 
 // TestSyncLabelsStandOnBothSides finds an access that publishes to nobody, or observes
