@@ -30,8 +30,10 @@ type Glance struct {
 // committed. ErrTaken: the head has passed it, before or during the copy. A *CorruptError:
 // it holds what no sender can have written.
 func (r *Ring) Peek(pos uint64, most int) (Glance, error) {
-	h := r.head.Load() // sync: head
-	t := r.tail.Load() // sync: tail
+	h, t, still := r.both()
+	if !still {
+		return Glance{}, ErrTaken
+	}
 	if err := r.plausible(t, h); err != nil {
 		return Glance{}, err
 	}
@@ -54,6 +56,20 @@ func (r *Ring) Peek(pos uint64, most int) (Glance, error) {
 		return Glance{}, ErrTaken
 	}
 	return g, err
+}
+
+// both returns a head and a tail that were there at one time: the head had not moved when the
+// tail was read. It gives up after some tries, since who only looks may be slower than all.
+func (r *Ring) both() (head, tail uint64, still bool) {
+	const tries = 64
+	for range tries {
+		head = r.head.Load()       // sync: head
+		tail = r.tail.Load()       // sync: tail
+		if r.head.Load() == head { // sync: head
+			return head, tail, true
+		}
+	}
+	return 0, 0, false
 }
 
 // copyMessage fills in g. What it copies counts only if the slot has not moved afterwards,

@@ -75,7 +75,8 @@ func TestAnErrorIsOneLineThatBeginsWithItsVerb(t *testing.T) {
 func TestErrorsSayWhatToDo(t *testing.T) {
 	assert.Equal(t, "q: file does not exist: "+
 		"shmctl ls lists the channels, shmctl create q makes one", explain(op(fs.ErrNotExist)))
-	assert.Equal(t, "q: time ran out", explain(op(context.DeadlineExceeded)))
+	assert.Equal(t, "q: time ran out: shmctl stat q says who holds it up, and what to do",
+		explain(op(context.DeadlineExceeded)))
 	assert.Equal(t, "3 slots, want a power of two", explain(op(fmt.Errorf("%w: %w: 3 slots, %s",
 		channel.ErrLayout, layout.ErrInvalid, "want a power of two"))))
 	assert.Contains(t, explain(op(channel.ErrDraining)), "shmctl recv q takes the rest")

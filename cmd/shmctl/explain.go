@@ -36,7 +36,7 @@ var remedies = []struct {
 	err    error
 	advice string
 }{
-	{context.DeadlineExceeded, ""},
+	{context.DeadlineExceeded, "shmctl stat NAME says who holds it up, and what to do"},
 	{fs.ErrNotExist, "shmctl ls lists the channels, shmctl create NAME makes one"},
 	{channel.ErrDraining, "shmctl recv NAME takes the rest and the end, then send can begin anew"},
 }
