@@ -55,6 +55,9 @@ func remedy(err error) string {
 	if ok && op.Op == "open event" && errors.Is(err, fs.ErrNotExist) {
 		return "shmctl event signal NAME makes it"
 	}
+	if ok && op.Op == "wait" && errors.Is(err, context.DeadlineExceeded) {
+		return "" // for an event: nobody has to signal it
+	}
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
 			return r.advice
