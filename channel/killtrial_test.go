@@ -83,6 +83,7 @@ type killer struct {
 	stderr *os.File
 	counts tallies
 	killed atomic.Int64 // counts.kills, for others
+	pid    atomic.Int64 // of the victim at work, for who finds that it hangs
 }
 
 // tallies are what a campaign adds up.
@@ -126,7 +127,7 @@ func (w *killer) start(s killStep, number int, record bool) (pid int, err error)
 	}
 	env := []string{
 		shmtest.EnvChild + "=victim", fault.EnvVar + "=" + s.rule, "GOGC=off",
-		"GOMAXPROCS=2", "GORACE=atexit_sleep_ms=0", "HOME=/",
+		"GOMAXPROCS=2", "GOTRACEBACK=all", "GORACE=atexit_sleep_ms=0", "HOME=/",
 	}
 	if record {
 		env = append(env, envRecord+"="+w.record)
@@ -157,7 +158,7 @@ func (w *killer) say() string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[:min(len(text), 1500)])
+	return string(text[:min(len(text), 20000)])
 }
 
 // A killTrial is one conversation with one or more victims, one after the other.
@@ -179,10 +180,29 @@ type killTrial struct {
 // hang is when a trial is taken for hanging.
 const hang = 20 * time.Second
 
+// whereAsleep says in which state the threads of a process are, and where in the kernel.
+func whereAsleep(pid int) string {
+	var b strings.Builder
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	for _, task := range tasks {
+		stat, _ := os.ReadFile(filepath.Join(task, "stat"))
+		wchan, _ := os.ReadFile(filepath.Join(task, "wchan"))
+		stack, _ := os.ReadFile(filepath.Join(task, "stack"))
+		fmt.Fprintf(&b, "%.60s %s\n%s", stat, wchan, stack)
+	}
+	return b.String()
+}
+
 // run makes one trial. A step without a rule is recorded, and its points returned.
 func (w *killer) run(ctx context.Context, r killRow, steps ...killStep) (map[string]int, error) {
 	timer := time.AfterFunc(hang, func() {
-		panic(fmt.Sprintf("hangs: %v, %+v; victim: %s", r, steps, w.say()))
+		kernel := ""
+		if pid := int(w.pid.Load()); pid != 0 {
+			kernel = whereAsleep(pid)
+			_ = syscall.Kill(pid, syscall.SIGQUIT) // it says where it is
+			time.Sleep(time.Second)
+		}
+		panic(fmt.Sprintf("hangs: %v, %+v; victim: %s\n%s", r, steps, kernel, w.say()))
 	})
 	defer timer.Stop()
 	w.book.clear()
@@ -347,6 +367,8 @@ func (x *killTrial) victim(s killStep, number int) (dead bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	x.pid.Store(int64(pid))
+	defer x.pid.Store(0)
 	switch s.role {
 	case "forcer":
 		x.forced, x.over = true, true

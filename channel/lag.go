@@ -39,6 +39,15 @@ func newLag(slotCount uint64) lag {
 	return lag{every: lagLeast}
 }
 
+// caughtUp ends a run: nothing was there. What was in vain before is forgiven slowly, since a
+// sender that answers today may send all the time tomorrow.
+func (l *lag) caughtUp() {
+	l.run = 0
+	if l.every > lagLeast && l.every <= lagRare {
+		l.every--
+	}
+}
+
 // fallBack waits a moment for the sender to get ahead. The gate is held, and a message that was
 // taken waits: for lagLooks pauses at most, whatever the slots say. Whoever begins to wait for
 // room meanwhile is seen by the next release, as ever. It looks without a Guard, since only

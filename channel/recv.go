@@ -182,7 +182,7 @@ func (rx *Receiver) take(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return rx.ch.ended(ctx, "")
 	}
-	rx.lag.run = 0
+	rx.lag.caughtUp()
 	if !rx.kept && rx.spin.Begin() > 0 {
 		rx.glance()
 	}
