@@ -375,14 +375,13 @@ func (x *killTrial) victim(s killStep, number int) (dead bool, err error) {
 	case "closer", "creator", "opener", "remover", "rollback", "sealer", "drainer":
 		x.over = true
 	}
-	options := 0
-	stop := strings.Contains(s.rule, ":stop")
-	if stop {
-		options = syscall.WUNTRACED
-	}
-	status, err := waitChange(pid, options)
+	status, err := waitChange(pid, syscall.WUNTRACED)
 	if err != nil {
 		return false, err
+	}
+	if status.Stopped() && !strings.Contains(s.rule, ":stop") {
+		return false, errors.New("somebody else stopped the victim: is a pid used anew " +
+			"(kernel.pid_max) that another program signals?")
 	}
 	if status.Stopped() {
 		x.counts.stops++
