@@ -60,10 +60,17 @@ func run(ctx context.Context, size, only, logs string, table bool) error {
 	if err != nil {
 		return err
 	}
+	if size != "small" && size != "release" {
+		return fmt.Errorf("there is no size %q: small or release", size)
+	}
 	var failed []error
 	for _, e := range chosen {
 		if ctx.Err() != nil {
 			return errors.Join(append(failed, ctx.Err())...)
+		}
+		if _, ok := e.sizes[size]; !ok && only == "" {
+			_, _ = fmt.Fprintf(os.Stdout, "%s: not at size %s\n", e.name, size) // as above
+			continue
 		}
 		if err := e.run(ctx, os.Stdout, root, size, logs); err != nil {
 			failed = append(failed, err)
