@@ -234,7 +234,7 @@ func usage() ([3]int64, error) {
 // TestIdleWaitersCostNextToNothing keeps what a process uses that waits for data, for room
 // and over many.
 func TestIdleWaitersCostNextToNothing(t *testing.T) {
-	begin(t)
+	shmtest.Dir(t)
 	began := time.Now()
 	seconds := evidence.Size(t, "idleseconds", 2)
 	shmtest.Watchdog(t, limit+time.Duration(seconds)*time.Second)
