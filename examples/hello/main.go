@@ -48,9 +48,7 @@ func send(ctx context.Context, words []string) error {
 			return err
 		}
 	}
-	// Ends the channel for all, once everything was received.
-	_, err = ch.Shutdown(ctx, channel.ShutdownOptions{Reason: "that was all"})
-	return err
+	return ch.Seal("that was all") // who receives gets what was sent, then the end, also later
 }
 
 // recv prints what comes, until the end.
