@@ -25,8 +25,10 @@ type Server struct {
 	tokens   *channel.Receiver
 	began    time.Time
 
-	joined   chan struct{} // closed when the runner has attached
-	gone     chan struct{} // closed when the runner has ended
+	joined   chan struct{}   // closed when the runner has attached
+	gone     chan struct{}   // closed when the runner has ended
+	life     context.Context // ends then
+	endLife  context.CancelFunc
 	draining atomic.Bool
 
 	stopWatch func()
@@ -49,6 +51,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 		opts: o, set: set, id: set.id(), began: time.Now(),
 		joined: make(chan struct{}), gone: make(chan struct{}), stopWatch: func() {},
 	}
+	s.life, s.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.takeRoles(ctx); err != nil {
 		return nil, errors.Join(err, s.remove(ctx, "it never began"))
 	}
@@ -58,6 +61,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 // remove ends the instance for everybody.
 func (s *Server) remove(ctx context.Context, reason string) error {
 	s.stopWatch()
+	s.endLife()
 	return s.set.end(context.WithoutCancel(ctx), reason)
 }
 
@@ -178,7 +182,10 @@ func (s *Server) Control(ctx context.Context, f Frame) error {
 // runner sent comes first; then io.EOF, bare, if the link is being stopped and the runner has
 // finished, or an ErrRunnerEnded.
 func (s *Server) Recv(ctx context.Context) (Frame, error) {
-	m, err := s.tokens.Recv(ctx)
+	m, err := s.tokens.TryRecv()
+	if errors.Is(err, channel.ErrEmpty) || errors.Is(err, channel.ErrBusy) {
+		m, err = s.await(ctx)
+	}
 	if err == nil {
 		s.received.Add(1)
 		return parse(m)
@@ -187,6 +194,25 @@ func (s *Server) Recv(ctx context.Context) (Frame, error) {
 		return Frame{}, io.EOF
 	}
 	return Frame{}, s.explain(ctx, err)
+}
+
+// await waits for a frame, or for the end of the runner. That is known by the watch too: the
+// next runner of a name may have come to the same segments, and gone, before this receiver
+// looked, and then the channel has no death left to tell.
+func (s *Server) await(ctx context.Context) (channel.Message, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+	m, err := s.tokens.Recv(waiting)
+	if err == nil || s.life.Err() == nil || ctx.Err() != nil || !errors.Is(err, context.Canceled) {
+		return m, err
+	}
+	if m, err = s.tokens.TryRecv(); errors.Is(err, channel.ErrEmpty) {
+		if err = s.Err(); err == nil {
+			err = channel.ErrClosed
+		}
+	}
+	return m, err
 }
 
 // RecvBatch fills dst with the frames that are there and returns how many; it waits for the

@@ -83,6 +83,7 @@ func (s *Server) ended(err error, final bool) {
 	default:
 	}
 	close(s.gone)
+	s.endLife()
 }
 
 // beginDrain seals the requests: the runner gets what is there, and then the end.
