@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"errors"
 	"encoding/binary"
 	"math"
 	"runtime"
@@ -32,7 +33,7 @@ func TestPeekBesideOthersAtWorkShowsWholeMessagesOnly(t *testing.T) {
 			for at := 0; at < n; at += 8 {
 				binary.LittleEndian.PutUint64(p[at:], i)
 			}
-			for tx.Send(p[:n]) == ErrFull && !enough.Load() {
+			for errors.Is(tx.Send(p[:n]), ErrFull) && !enough.Load() {
 				runtime.Gosched()
 			}
 		}
