@@ -1,8 +1,8 @@
 package ring
 
 import (
-	"errors"
 	"encoding/binary"
+	"errors"
 	"math"
 	"runtime"
 	"sync"
