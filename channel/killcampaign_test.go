@@ -150,8 +150,8 @@ func TestKillsAnywhereInChains(t *testing.T) {
 		Guarantees: []string{"G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G12", "G17", "G18"},
 		Seed:       seed,
 		Counts:     counts,
-		Note: "delivered counts what living receivers and victims got; a panic, on purpose, ends a " +
-			"process after its deferred functions; a stop is continued, and nobody may be robbed " +
+		Note: "delivered counts what living receivers and victims got; a panic, on purpose, ends " +
+			"a process after its deferred functions; a stop is continued, and nobody may be robbed " +
 			"meanwhile; a trial that hangs, loses, repeats, tears or leaves something ends the run",
 	})
 }
