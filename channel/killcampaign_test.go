@@ -151,8 +151,9 @@ func TestKillsAnywhereInChains(t *testing.T) {
 		Seed:       seed,
 		Counts:     counts,
 		Note: "delivered counts what living receivers and victims got; a panic, on purpose, ends " +
-			"a process after its deferred functions; a stop is continued, and nobody may be robbed " +
-			"meanwhile; a trial that hangs, loses, repeats, tears or leaves something ends the run",
+			"a process after its deferred functions; a stop is continued, and nobody may be " +
+			"robbed meanwhile; a trial that hangs, loses, repeats, tears or leaves something " +
+			"ends the run",
 	})
 }
 
