@@ -29,15 +29,14 @@ var begin = sync.OnceFunc(func() {
 })
 
 // Prepare says that All may be wanted. It reports false once it is known that the kernel will
-// not do it (it does since Linux 4.14; a seccomp profile may forbid it). It does not wait:
-// registering takes the kernel some milliseconds in a process of several threads.
-func Prepare() bool {
-	begin()
-	return !refused.Load()
-}
+// not do it (it does since Linux 4.14; a seccomp profile may forbid it). It asks nothing of the
+// kernel yet: registering takes some milliseconds in a process of several threads, and one
+// that is killed meanwhile keeps its locks for so long.
+func Prepare() bool { return !refused.Load() }
 
 // All makes every thread of this process that runs Go code pass a full memory barrier.
 func All() {
+	begin() // for those that come later
 	if usable.Load() && do() == nil {
 		return
 	}

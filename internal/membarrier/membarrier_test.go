@@ -16,7 +16,7 @@ import (
 func await(t *testing.T) {
 	t.Helper()
 	shmtest.Watchdog(t, time.Minute)
-	Prepare()
+	All() // the first one asks
 	for !usable.Load() && !refused.Load() {
 		shmtest.Yield()
 	}
