@@ -98,7 +98,7 @@ func (a *app) openRecording(p *poller, file string) (*recordReader, func(), erro
 	return records, done, nil
 }
 
-func (a *app) replay(ctx context.Context, file, name string, o replayOptions) (err error) {
+func (a *app) replay(ctx context.Context, file, name string, o replayOptions) error {
 	p, err := newPoller(ctx)
 	if err != nil {
 		return err
@@ -109,28 +109,18 @@ func (a *app) replay(ctx context.Context, file, name string, o replayOptions) (e
 		return err
 	}
 	defer done()
-	ch, err := a.attach(ctx, name, o.geometry, true)
-	if err != nil {
+	end := ""
+	if o.seal {
+		end = "end of " + file
+	}
+	return a.asSender(ctx, name, o.geometry, o.timeout, end, func(s *sending) error {
+		err := s.replay(ctx, records, o)
+		if torn, ok := errors.AsType[*tornError](err); ok {
+			_, _ = fmt.Fprintf(a.stderr, "%s: %v: not sent\n", file, torn) // only a notice
+			err = nil
+		}
 		return err
-	}
-	defer func() { err = first(err, leave(ch)) }()
-	s := sending{ch: ch, timeout: o.timeout}
-	tctx, cancel := s.within(ctx)
-	s.tx, err = ch.Sender(tctx)
-	cancel()
-	if err != nil {
-		return err
-	}
-	err = s.replay(ctx, records, o)
-	if torn, ok := errors.AsType[*tornError](err); ok {
-		_, _ = fmt.Fprintf(a.stderr, "%s: %v: not sent\n", file, torn) // only a notice
-		err = nil
-	}
-	err = first(err, s.tx.Close())
-	if err == nil && o.seal {
-		err = ch.Seal("end of " + file)
-	}
-	return err
+	})
 }
 
 // replay sends each record when its time has come.

@@ -88,28 +88,42 @@ func (o sendOptions) check(texts []string) error {
 	return nil
 }
 
-func (a *app) send(ctx context.Context, name string, texts []string, o sendOptions) (err error) {
+func (a *app) send(ctx context.Context, name string, texts []string, o sendOptions) error {
 	p, err := newPoller(ctx)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	ch, err := a.attach(ctx, name, o.geometry, true)
+	end := ""
+	if o.seal {
+		end = "end of input"
+	}
+	return a.asSender(ctx, name, o.geometry, o.timeout, end, func(s *sending) error {
+		return a.sendFrom(ctx, p, s, texts, o)
+	})
+}
+
+// asSender runs work as a sender of a channel, which it makes if there is none, and seals that
+// afterwards if end says why.
+func (a *app) asSender(
+	ctx context.Context, name string, g *geometry, timeout time.Duration, end string,
+	work func(*sending) error,
+) (err error) {
+	ch, err := a.attach(ctx, name, g, true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = first(err, leave(ch)) }()
-	s := sending{ch: ch, timeout: o.timeout}
+	s := sending{ch: ch, timeout: timeout}
 	tctx, cancel := s.within(ctx)
 	s.tx, err = ch.Sender(tctx)
 	cancel()
 	if err != nil {
 		return err
 	}
-	err = a.sendFrom(ctx, p, &s, texts, o)
-	err = first(err, s.tx.Close())
-	if err == nil && o.seal {
-		err = ch.Seal("end of input")
+	err = first(work(&s), s.tx.Close())
+	if err == nil && end != "" {
+		err = ch.Seal(end)
 	}
 	return err
 }
