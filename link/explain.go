@@ -40,7 +40,7 @@ func (s *Server) explain(ctx context.Context, err error) error {
 	timer := time.NewTimer(endTime)
 	defer timer.Stop()
 	select {
-	case <-s.gone:
+	case <-s.life.Done():
 	case <-ctx.Done():
 	case <-timer.C:
 	}

@@ -43,7 +43,7 @@ func (s *Server) hasJoined() bool {
 
 func (s *Server) over() bool {
 	select {
-	case <-s.gone:
+	case <-s.life.Done():
 		return true
 	default:
 		return false
@@ -65,7 +65,7 @@ func (p *Supervisor) awaitJoin(ctx context.Context, s *Server) bool {
 	select {
 	case <-s.joined:
 		return true
-	case <-s.gone:
+	case <-s.life.Done():
 		return true
 	case <-p.stop:
 		if p.opts.Command == nil {
@@ -159,14 +159,14 @@ func (p *Supervisor) settle(ctx context.Context, s *Server, exit *Exit) {
 	defer cancel()
 	exit.Late = p.late(ctx, s)
 	select {
-	case <-s.gone:
+	case <-s.life.Done():
 	case <-ctx.Done():
 		exit.Killed = true
 		s.kill()
 		if p.opts.Command == nil {
 			break // it is not ours to kill: its segments end under it
 		}
-		<-s.gone
+		<-s.life.Done()
 	}
 	for { // what it sent at last: its locks are free, so nothing more comes
 		m, err := s.tokens.TryRecv()
@@ -185,7 +185,7 @@ func (p *Supervisor) late(ctx context.Context, s *Server) (n uint64) {
 	go func() {
 		defer cancel()
 		select {
-		case <-s.gone:
+		case <-s.life.Done():
 		case <-ctx.Done():
 		}
 	}()

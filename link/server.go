@@ -26,8 +26,7 @@ type Server struct {
 	began    time.Time
 
 	joined   chan struct{}   // closed when the runner has attached
-	gone     chan struct{}   // closed when the runner has ended
-	life     context.Context // ends then
+	life     context.Context // ends when the runner has ended
 	endLife  context.CancelFunc
 	draining atomic.Bool
 
@@ -49,7 +48,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: o, set: set, id: set.id(), began: time.Now(),
-		joined: make(chan struct{}), gone: make(chan struct{}), stopWatch: func() {},
+		joined: make(chan struct{}), stopWatch: func() {},
 	}
 	s.life, s.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.takeRoles(ctx); err != nil {
@@ -61,7 +60,6 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 // remove ends the instance for everybody.
 func (s *Server) remove(ctx context.Context, reason string) error {
 	s.stopWatch()
-	s.endLife()
 	return s.set.end(context.WithoutCancel(ctx), reason)
 }
 
@@ -94,12 +92,12 @@ func (s *Server) PID() int {
 }
 
 // Done is closed when the runner has ended. What it sent can be received after that.
-func (s *Server) Done() <-chan struct{} { return s.gone }
+func (s *Server) Done() <-chan struct{} { return s.life.Done() }
 
 // Err returns nil while the runner lives, and an *EndedError when it has ended.
 func (s *Server) Err() error {
 	select {
-	case <-s.gone:
+	case <-s.life.Done():
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.end
@@ -208,9 +206,7 @@ func (s *Server) await(ctx context.Context) (channel.Message, error) {
 		return m, err
 	}
 	if m, err = s.tokens.TryRecv(); errors.Is(err, channel.ErrEmpty) {
-		if err = s.Err(); err == nil {
-			err = channel.ErrClosed
-		}
+		err = s.Err()
 	}
 	return m, err
 }

@@ -82,7 +82,6 @@ func (s *Server) ended(err error, final bool) {
 		s.end.Joined = true
 	default:
 	}
-	close(s.gone)
 	s.endLife()
 }
 
