@@ -4,10 +4,7 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -18,16 +15,13 @@ import (
 )
 
 func TestWordsArriveWhoeverIsFirst(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	path := filepath.Join(t.TempDir(), "hello")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	shmtest.Watchdog(t, time.Minute)
+	path := shmtest.Program(t)
 	for _, sendFirst := range []bool{true, false} {
-		dir := shmtest.Dir(t)
+		shmtest.Dir(t) // it must be empty in the end
 		var got, errs bytes.Buffer
-		send := exec.CommandContext(ctx, path, "send", "hello", "world")
-		recv := exec.CommandContext(ctx, path, "recv")
+		send := exec.CommandContext(t.Context(), path, "send", "hello", "world")
+		recv := exec.CommandContext(t.Context(), path, "recv")
 		recv.Stdout, recv.Stderr, send.Stderr = &got, &errs, &errs
 		order := []*exec.Cmd{recv, send}
 		if sendFirst {
@@ -40,8 +34,5 @@ func TestWordsArriveWhoeverIsFirst(t *testing.T) {
 			assert.NoError(t, cmd.Wait(), "%s", &errs) //nolint:testifylint // both are waited for
 		}
 		assert.Equal(t, "hello\nworld\n", got.String())
-		entries, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		assert.Empty(t, entries)
 	}
 }

@@ -3,10 +3,8 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,22 +17,16 @@ import (
 )
 
 func TestRunnerAnswersAndNothingIsLeft(t *testing.T) {
-	dir := shmtest.Dir(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	path := filepath.Join(t.TempDir(), "minirunner")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	out, err = exec.CommandContext(ctx, path).CombinedOutput()
+	shmtest.Dir(t) // it must be empty in the end
+	shmtest.Watchdog(t, time.Minute)
+	path := shmtest.Program(t)
+	out, err := exec.CommandContext(t.Context(), path).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	var want strings.Builder
 	for word := range strings.FieldsSeq("a runner of one's own") {
 		want.WriteString("request 1: " + word + "\n")
 	}
 	assert.Equal(t, want.String(), string(out))
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	assert.Empty(t, entries)
 }
 
 // TestReadmeShowsThisProgram keeps the code in README the code that is compiled here.

@@ -3,10 +3,7 @@
 package main
 
 import (
-	"context"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,20 +15,14 @@ import (
 )
 
 func TestTheSelectExamplePrintsWhatItSaysAndLeavesNothing(t *testing.T) {
-	dir := shmtest.Dir(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	path := filepath.Join(t.TempDir(), "select")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	out, err = exec.CommandContext(ctx, path).CombinedOutput()
+	shmtest.Dir(t) // it must be empty in the end
+	shmtest.Watchdog(t, time.Minute)
+	path := shmtest.Program(t)
+	out, err := exec.CommandContext(t.Context(), path).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	assert.ElementsMatch(t, []string{
 		"select-requests: one", "select-requests: two", "select-cancels: one",
 		"select-cancels: two",
 	},
 		strings.Split(strings.TrimSpace(string(out)), "\n"))
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	assert.Empty(t, entries)
 }

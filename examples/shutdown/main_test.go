@@ -3,10 +3,7 @@
 package main
 
 import (
-	"context"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,20 +15,14 @@ import (
 )
 
 func TestEverythingEndsInOrderAndEveryJobIsDone(t *testing.T) {
-	dir := shmtest.Dir(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	path := filepath.Join(t.TempDir(), "shutdown")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	out, err = exec.CommandContext(ctx, path).CombinedOutput()
+	shmtest.Dir(t) // it must be empty in the end
+	shmtest.Watchdog(t, time.Minute)
+	path := shmtest.Program(t)
+	out, err := exec.CommandContext(t.Context(), path).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	text := string(out)
 	assert.Contains(t, text, "worker did 200 jobs until \"deploy\"\n")
 	assert.Contains(t, text, "jobs: 0 slots left\n")
 	assert.True(t, strings.HasSuffix(text,
 		"jobs ended\nworker ended\nresults ended\n0 messages discarded\n"), text)
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	assert.Empty(t, entries)
 }

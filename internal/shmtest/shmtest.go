@@ -151,7 +151,7 @@ func start(
 ) *Child {
 	t.Helper()
 	c := &Child{t: t, cmd: exec.Command(os.Args[0], args...)}
-	c.cmd.SysProcAttr = attr
+	c.cmd.SysProcAttr = endWithParent(attr)
 	c.cmd.Env = append(os.Environ(), EnvChild+"="+name,
 		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // or each takes a second to end
 	c.cmd.Stderr = &c.stderr

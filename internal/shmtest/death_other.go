@@ -1,0 +1,7 @@
+//go:build !linux
+
+package shmtest
+
+import "syscall"
+
+func endWithParent(attr *syscall.SysProcAttr) *syscall.SysProcAttr { return attr }
