@@ -175,15 +175,8 @@ func TestAHiddenBootIDIsNoOtherBoot(t *testing.T) {
 
 func TestNoInodesIsNoSpace(t *testing.T) {
 	begin(t)
-	//nolint:usetesting // what is mounted here is unmounted first
-	dir, err := os.MkdirTemp("/dev/shm", "shmring-test-*")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, os.Remove(dir)) }()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,nr_inodes=1"); err != nil {
-		t.Skipf("a file system of its own needs the right to mount: %v", err)
-	}
-	defer func() { require.NoError(t, unix.Unmount(dir, 0)) }()
-	_, err = shm.Create(t.Context(), shm.CreateOptions{Dir: dir, Name: "a", Params: params()})
+	dir := smallFS(t, "size=1m", "nr_inodes=1")
+	_, err := shm.Create(t.Context(), shm.CreateOptions{Dir: dir, Name: "a", Params: params()})
 	require.ErrorIs(t, err, shm.ErrNoSpace)
 	require.ErrorContains(t, err, "inodes")
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -192,24 +193,30 @@ func TestNamelessSegmentLeavesNothing(t *testing.T) {
 	}))
 }
 
-// smallFS mounts a tmpfs of that many bytes, or skips the test.
-func smallFS(t *testing.T, size int) string {
+// smallFS makes a tmpfs with those options, or skips the test. It is mounted nowhere, only open
+// in this process: if that is killed nothing of it is left.
+func smallFS(t *testing.T, options ...string) string {
 	t.Helper()
-	//nolint:usetesting // what is mounted here is unmounted first
-	dir, err := os.MkdirTemp("/dev/shm", "shmring-test-*")
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, os.Remove(dir)) })
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
-		t.Skipf("a file system cannot be mounted here: %v", err)
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		t.Skipf("a file system of its own needs root, and Linux 5.2: %v", err)
 	}
-	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, 0), "nothing may keep it busy") })
-	return dir
+	defer unix.Close(fs) //nolint:errcheck // the mount stays
+	for _, o := range options {
+		key, value, _ := strings.Cut(o, "=")
+		require.NoError(t, unix.FsconfigSetString(fs, key, value))
+	}
+	require.NoError(t, unix.FsconfigCreate(fs))
+	root, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, unix.Close(root)) })
+	return fmt.Sprintf("/proc/self/fd/%d", root)
 }
 
 func TestCreateOnAFullFileSystemSaysHowMuchIsMissing(t *testing.T) {
 	const size = 1 << 20
 	begin(t)
-	dir := smallFS(t, size)
+	dir := smallFS(t, fmt.Sprintf("size=%d", size))
 	p := params()
 	p.ArenaSize = 4 << 20
 	_, err := shm.Create(t.Context(), shm.CreateOptions{Dir: dir, Name: "a", Params: p})
