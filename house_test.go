@@ -90,19 +90,18 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 
 // arrows lists what each package of the core may import of the module.
 var arrows = map[string][]string{
-	"internal/layout":     {},
-	"internal/membarrier": {"internal/fault"},
-	"internal/race":       {},
-	"internal/fault":      {},
-	"internal/shmtest":    {"internal/layout"},
-	"internal/evidence":   {},
-	"internal/history":    {"internal/layout"},
-	"futex":               {"internal/fault", "internal/layout", "internal/race"},
-	"state":               {"futex", "internal/fault", "internal/layout", "internal/race"},
-	"shm":                 {"internal/fault", "internal/layout", "internal/race"},
-	"ring":                {"futex", "internal/fault", "internal/layout", "internal/race"},
+	"internal/layout":   {},
+	"internal/race":     {},
+	"internal/fault":    {},
+	"internal/shmtest":  {"internal/layout"},
+	"internal/evidence": {},
+	"internal/history":  {"internal/layout"},
+	"futex":             {"internal/fault", "internal/layout", "internal/race"},
+	"state":             {"futex", "internal/fault", "internal/layout", "internal/race"},
+	"shm":               {"internal/fault", "internal/layout", "internal/race"},
+	"ring":              {"futex", "internal/fault", "internal/layout", "internal/race"},
 	"channel": {
-		"futex", "internal/fault", "internal/layout", "internal/membarrier", "internal/race",
+		"futex", "internal/fault", "internal/layout", "internal/race",
 		"ring", "shm", "state",
 	},
 	"manager": {

@@ -3,12 +3,12 @@
 package channel
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 
 	"shmring/futex"
-	"shmring/internal/membarrier"
 )
 
 // A latch is a mutex for what is nearly always one goroutine's: the private half of a ring.
@@ -22,7 +22,7 @@ import (
 //	unbiased  who has it holds mu; word stays 1
 //
 // Why nobody waits in vain, and no two have it: whoever revokes it clears bias, then makes
-// every thread of the process pass a full barrier (membarrier), then tries to take word until
+// every thread that runs Go code pass a full barrier, then tries to take word until
 // it has it. An owner stores 0 and then looks at bias. If its store came before its thread's
 // barrier, the revoker finds word free; else its look comes after the barrier, so it sees that
 // bias is cleared and tells the revoker. Two that revoke at once take turns by mu. The
@@ -42,13 +42,11 @@ type latch struct {
 // the mutex that comes of it. Tests change it.
 var latchSpins = 256
 
-// makeBiased makes an unused latch biased, unless to revoke that would always be slow.
+// makeBiased makes an unused latch biased.
 func (l *latch) makeBiased() {
-	if membarrier.Prepare() {
-		l.free = make(chan struct{}, 1)
-		l.lone = true
-		l.bias.Store(true) // sync: latch-bias
-	}
+	l.free = make(chan struct{}, 1)
+	l.lone = true
+	l.bias.Store(true) // sync: latch-bias
 }
 
 // Lock takes the latch.
@@ -96,9 +94,19 @@ func (l *latch) lockSlow() {
 // revoke makes the latch unbiased and takes it. The caller has mu.
 func (l *latch) revoke() {
 	l.bias.Store(false) // sync: latch-bias
-	membarrier.All()
+	barrier()
 	for !l.word.CompareAndSwap(0, 1) { // sync: latch
 		<-l.free
 	}
 	l.lone = false
+}
+
+// barrier makes every thread of this process that runs Go code pass a full memory barrier, by
+// stopping the world: each gives its processor up, or has given it up, by a locked instruction.
+// That takes some microseconds, once in the life of a handle. The kernel has a call for it
+// (membarrier), but registering for that takes tens of milliseconds, and a process that is
+// killed meanwhile keeps its locks for so long.
+func barrier() {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
 }

@@ -49,8 +49,7 @@ var byMemory = map[uint64]string{
 var always = map[uint64]string{
 	unix.SYS_INOTIFY_INIT1: "inotify_init1", sysFutexWaitv: "futex_waitv",
 	unix.SYS_MEMFD_CREATE: "memfd_create", unix.SYS_PIDFD_OPEN: "pidfd_open",
-	unix.SYS_MEMBARRIER: "membarrier",
-	unix.SYS_PPOLL:      "ppoll", unix.SYS_EVENTFD2: "eventfd2", // the runtime's is older
+	unix.SYS_PPOLL: "ppoll", unix.SYS_EVENTFD2: "eventfd2", // the runtime's is older
 }
 
 // theRuntimes are calls that the Go runtime makes for itself.
