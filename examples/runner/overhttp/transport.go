@@ -40,10 +40,8 @@ type Transport struct {
 	stop    context.CancelFunc
 	alive   sync.WaitGroup
 
-	mu    sync.Mutex
-	drain bool
-	work  int           // requests under way
-	done  chan struct{} // has room for one: work fell
+	work *server.Work
+	mu   sync.Mutex // for the choice of a runner, which counts at once
 }
 
 var _ server.Transport = (*Transport)(nil)
@@ -53,7 +51,7 @@ func Start(o Options) *Transport {
 	ctx, stop := context.WithCancel(context.Background())
 	t := &Transport{
 		command: o.Command, stall: o.StallAfter, log: o.Logger, stop: stop,
-		done: make(chan struct{}, 1),
+		work: server.NewWork(),
 		client: &http.Client{Transport: &http.Transport{
 			MaxIdleConnsPerHost: backlog, DisableCompression: true,
 		}},
@@ -69,29 +67,23 @@ func Start(o Options) *Transport {
 
 // begin counts a request in and chooses its runner.
 func (t *Transport) begin() (r *runner, base string, life context.Context, err error) {
+	if err := t.work.Begin(); err != nil {
+		return nil, "", nil, err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.drain {
-		return nil, "", nil, server.ErrDraining
-	}
 	r = slices.MinFunc(t.runners, func(a, b *runner) int { return a.load() - b.load() })
 	base, life, ok := r.take()
 	if !ok {
+		t.work.End()
 		return nil, "", nil, server.ErrNoRunner
 	}
-	t.work++
 	return r, base, life, nil
 }
 
 func (t *Transport) end(r *runner) {
 	r.give()
-	t.mu.Lock()
-	t.work--
-	t.mu.Unlock()
-	select {
-	case t.done <- struct{}{}:
-	default:
-	}
+	t.work.End()
 }
 
 // post begins a request to a runner.
@@ -241,20 +233,8 @@ func (t *Transport) status(ctx context.Context, base string, to *engine.Status) 
 
 // Drain implements server.Transport.
 func (t *Transport) Drain(ctx context.Context, left func(int)) error {
-	for {
-		t.mu.Lock()
-		t.drain = true
-		n := t.work
-		t.mu.Unlock()
-		left(n)
-		if n == 0 {
-			break
-		}
-		select {
-		case <-t.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	if err := t.work.Drain(ctx, left); err != nil {
+		return err
 	}
 	for _, r := range t.runners {
 		r.end()

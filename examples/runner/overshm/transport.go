@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os/exec"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,11 +40,7 @@ type Transport struct {
 	opts    Options
 	runners []*runner
 	queues  *manager.Manager // of what the links have, for metrics
-
-	mu    sync.Mutex
-	drain bool
-	work  int           // requests under way
-	done  chan struct{} // has room for one: work fell
+	work    *server.Work
 }
 
 var (
@@ -60,7 +55,7 @@ func Start(ctx context.Context, o Options) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Transport{opts: o, queues: m, done: make(chan struct{}, 1)}
+	t := &Transport{opts: o, queues: m, work: server.NewWork()}
 	for i := range o.Runners {
 		r := &runner{name: fmt.Sprintf("runner-%d", i), pending: make(map[uint64]*job)}
 		r.link, err = link.Start(context.WithoutCancel(ctx), t.options(i), r.serve)
@@ -126,44 +121,23 @@ func (t *Transport) track(r *runner) error {
 	)
 }
 
-// begin counts a request in and chooses its runner.
-func (t *Transport) begin() (*runner, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.drain {
-		return nil, server.ErrDraining
-	}
-	t.work++
-	return slices.MinFunc(t.runners, func(a, b *runner) int { return a.load() - b.load() }), nil
-}
-
-func (t *Transport) end() {
-	t.mu.Lock()
-	t.work--
-	t.mu.Unlock()
-	select {
-	case t.done <- struct{}{}:
-	default:
-	}
-}
-
 // start hands a request to a runner.
 func (t *Transport) start(ctx context.Context, q engine.Request, j *job) error {
 	payload, err := json.Marshal(q)
 	if err != nil {
 		return err
 	}
-	r, err := t.begin()
-	if err != nil {
+	if err := t.work.Begin(); err != nil {
 		return err
 	}
+	r := slices.MinFunc(t.runners, func(a, b *runner) int { return a.load() - b.load() })
 	if err := r.take(ctx, q.ID, j, payload); err != nil {
-		t.end()
+		t.work.End()
 		return err
 	}
 	go func() {
 		<-j.over
-		t.end()
+		t.work.End()
 	}()
 	return nil
 }
@@ -214,20 +188,8 @@ func (t *Transport) Health(context.Context) []server.Runner {
 
 // Drain implements server.Transport.
 func (t *Transport) Drain(ctx context.Context, left func(int)) error {
-	for {
-		t.mu.Lock()
-		t.drain = true
-		n := t.work
-		t.mu.Unlock()
-		left(n)
-		if n == 0 {
-			break
-		}
-		select {
-		case <-t.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	if err := t.work.Drain(ctx, left); err != nil {
+		return err
 	}
 	return t.stop("the server is ending")
 }
