@@ -180,24 +180,14 @@ func (p *Supervisor) settle(ctx context.Context, s *Server, exit *Exit) {
 
 // late receives what serve did not, until the runner has ended, or ctx.
 func (p *Supervisor) late(ctx context.Context, s *Server) (n uint64) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		defer cancel()
-		select {
-		case <-s.life.Done():
-		case <-ctx.Done():
-		}
-	}()
 	for {
-		m, err := s.tokens.Recv(ctx)
+		m, err := s.await(ctx)
 		if err != nil {
-			break
+			return n
 		}
 		n++
 		p.giveLate(s, m)
 	}
-	return n
 }
 
 func (p *Supervisor) giveLate(s *Server, m channel.Message) {
