@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"shmring/futex"
 	"shmring/internal/fault"
@@ -110,6 +111,7 @@ func (e *Event) park(ctx context.Context, since uint64) error {
 	defer ch.data.Leave(e.place)
 	e.showWaiting(1)
 	defer e.showWaiting(-1)
+	began := time.Now()
 	for {
 		fault.Point("channel.event.announced")
 		seq := futex.Sample(ch.dataEvent) // sync: seq
@@ -118,7 +120,7 @@ func (e *Event) park(ctx context.Context, since uint64) error {
 		}
 		e.row.Parks.Add(1)
 		fault.Point("channel.event.sleeping")
-		err := futex.Park(ch.dataWord, seq, ch.slice(ctx, longSlice))
+		err := futex.Park(ch.dataWord, seq, ch.slice(ctx, idleSlice(began)))
 		fault.Point("channel.event.woken")
 		switch {
 		case errors.Is(err, futex.ErrTimeout):

@@ -149,7 +149,7 @@ func waitKind(hole bool) uint32 {
 func dataSlice(hole bool, since time.Time) time.Duration {
 	switch {
 	case !hole:
-		return longSlice
+		return idleSlice(since)
 	case time.Since(since) < holeSliceTime:
 		return holeSlice
 	}

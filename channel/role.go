@@ -58,6 +58,7 @@ func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error)
 	stop := ch.wakeOnCancel(ctx, ch.stateEvent)
 	defer stop()
 	held := "waiting for the role of " + role.String()
+	since := time.Now()
 	for {
 		seq := futex.Sample(ch.stateEvent) // sync: seq
 		switch {
@@ -76,7 +77,7 @@ func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error)
 		if w := ch.state.Load(); !w.Valid() { // nothing to do here for who gets it, or has it
 			return 0, wordError(w)
 		}
-		err = ch.sleepState(seq, ch.slice(ctx, longSlice))
+		err = ch.sleepState(seq, ch.slice(ctx, idleSlice(since)))
 		switch {
 		case err != nil && !errors.Is(err, futex.ErrTimeout):
 			return 0, err

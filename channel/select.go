@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"shmring/futex"
 	"shmring/internal/fault"
@@ -114,6 +115,7 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 	first, event, _, _ := ws[0].source()
 	stop := first.wakeOnCancel(ctx, event)
 	defer stop()
+	since := time.Now()
 	for {
 		fault.Point("channel.wait.announced")
 		if err := sample(ws, words); err != nil {
@@ -125,7 +127,7 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 		if i := firstReady(ws); i >= 0 {
 			return i, nil
 		}
-		slice := longSlice
+		slice := idleSlice(since)
 		if hole(ws) {
 			slice = holeSlice
 		} else if blind {

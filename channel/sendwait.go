@@ -105,7 +105,7 @@ func (tx *Sender) park(ctx context.Context, n int) error {
 		}
 		tx.gate.pause()
 		fault.Point("channel.send.sleeping")
-		err = futex.Wait(ch.spaceWord, seq, ch.slice(ctx, longSlice))
+		err = futex.Wait(ch.spaceWord, seq, ch.slice(ctx, idleSlice(since)))
 		fault.Point("channel.send.woken")
 		timeout := errors.Is(err, futex.ErrTimeout)
 		if timeout && !deadlinePassed(ctx) {

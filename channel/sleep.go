@@ -14,20 +14,28 @@ const noticeTime = 5 * time.Millisecond
 // How long one sleep lasts before another look, with nothing to wake it.
 const (
 	longSlice     = 2 * time.Second        // nothing reserved in front
+	longestSlice  = 16 * time.Second       // likewise, after a long wait
 	blindSlice    = 100 * time.Millisecond // no death notices here
 	holeSlice     = 10 * time.Millisecond  // before a hole, for the first second
 	oldHoleSlice  = 100 * time.Millisecond // before a hole, later
 	holeSliceTime = time.Second
 )
 
-// testSlice replaces longSlice in tests that must not be saved by a slice: slices
-// hide lost wake-ups. Zero leaves it.
+// idleSlice is how long a sleep may last in a wait since then that expects nothing but to be
+// woken. Looks become rarer, each doubles the age of the wait: they are a net under wakes and
+// notices, and who waits for hours should not pay for it each two seconds.
+func idleSlice(since time.Time) time.Duration {
+	return min(max(time.Since(since), longSlice), longestSlice)
+}
+
+// testSlice replaces longSlice and what is longer in tests that must not be saved by a slice:
+// slices hide lost wake-ups. Zero leaves it.
 var testSlice time.Duration
 
 // slice returns when a sleep that may last d has to end: earlier at the context's
 // deadline, and where no death notice can come.
 func (ch *Channel) slice(ctx context.Context, d time.Duration) futex.Deadline {
-	if d == longSlice && testSlice != 0 {
+	if d >= longSlice && testSlice != 0 {
 		d = testSlice
 	}
 	if ch.noInotify.Load() {

@@ -94,6 +94,7 @@ func (w *watcher) run(ctx context.Context) error {
 		stop = ch.wakeOnCancel(ctx, ch.stateEvent)
 	}
 	defer stop()
+	since := time.Now()
 	for {
 		switch {
 		case ch.isClosed():
@@ -121,7 +122,7 @@ func (w *watcher) run(ctx context.Context) error {
 		case !w.word.Valid():
 			return wordError(w.word)
 		}
-		slice := longSlice
+		slice := idleSlice(since)
 		if ch.seg.ReadOnly() {
 			slice = blindSlice // nothing may be written to wake us at a cancel
 		}
