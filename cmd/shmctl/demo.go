@@ -32,14 +32,16 @@ With --kill it kills one sender in mid-stream: the files of the others all arriv
 slot that the victim may have reserved and never filled is skipped, counted and named.`,
 		Example: `  shmctl demo
   shmctl demo --kill
-  shmctl demo --dir /usr/include --senders 5`,
-		Args: cobra.NoArgs,
+  shmctl demo --source /usr/include --senders 5`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDemo(cmd.Context(), a, o)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.root, "dir", "", "directory to send (default: src of `go env GOROOT`)")
+	flags.StringVar(&o.root, "source", "", "tree to send (default src of go env GOROOT)")
+	_ = cmd.MarkFlagDirname("source") // only fails for an unknown flag
 	flags.IntVar(&o.senders, "senders", 3, "number of sender processes")
 	flags.BoolVar(&o.kill, "kill", false, "kill one sender in mid-stream")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
@@ -86,7 +88,7 @@ func demoRoot(ctx context.Context, dir string) (string, error) {
 	}
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
-		return "", fmt.Errorf("ask go for its source tree: %w: name a directory with --dir", err)
+		return "", fmt.Errorf("ask go for its source tree: %w: name a tree with --source", err)
 	}
 	return filepath.Join(strings.TrimSpace(string(out)), "src"), nil
 }

@@ -28,7 +28,11 @@ func startDemoSender(a *app, number int, name, root string, list []string) (*dem
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to run it as a sender: %w", err)
 	}
-	cmd := exec.Command(self, demoSenderName, name, strconv.Itoa(number), root)
+	args := []string{demoSenderName, name, strconv.Itoa(number), root}
+	if a.dir != "" {
+		args = append(args, "--dir", a.dir)
+	}
+	cmd := exec.Command(self, args...)
 	cmd.Stdin = strings.NewReader(strings.Join(list, "\x00"))
 	cmd.Stderr = a.stderr
 	if err := cmd.Start(); err != nil {

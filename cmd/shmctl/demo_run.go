@@ -61,7 +61,8 @@ func newDemo(
 	}
 	name := fmt.Sprintf("demo-%d", os.Getpid())
 	ch, err := channel.Create(ctx, name, channel.Options{
-		Slots: demoSlots, ArenaBytes: int(arena), Timestamps: true,
+		OpenOptions: channel.OpenOptions{Dir: a.segmentDir()},
+		Slots:       demoSlots, ArenaBytes: int(arena), Timestamps: true,
 	})
 	if err != nil {
 		return nil, err

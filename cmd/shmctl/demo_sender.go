@@ -29,18 +29,18 @@ func newDemoSenderCmd(a *app) *cobra.Command {
 			if err != nil {
 				return usagef("sender number: %w", err)
 			}
-			return sendFiles(cmd.Context(), args[0], number, args[2], a.stdin)
+			return a.sendFiles(cmd.Context(), args[0], number, args[2])
 		},
 	}
 }
 
 // sendFiles sends every file of a list of paths below root, each ended by a zero byte.
-func sendFiles(ctx context.Context, name string, number int, root string, list io.Reader) error {
-	ch, err := channel.Open(ctx, name, channel.OpenOptions{})
+func (a *app) sendFiles(ctx context.Context, name string, number int, root string) error {
+	ch, err := channel.Open(ctx, name, channel.OpenOptions{Dir: a.segmentDir()})
 	if err != nil {
 		return err
 	}
-	err = sendList(ctx, ch, number, root, list)
+	err = sendList(ctx, ch, number, root, a.stdin)
 	if cerr := ch.Close(); err == nil {
 		err = cerr
 	}

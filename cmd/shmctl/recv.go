@@ -44,6 +44,7 @@ waits for the next channel of that name. With --count it returns after that many
 leaves the rest, and the end, to others; if the end comes first it returns 6. When the only
 sender dies, recv writes all that it had sent and returns 9.`,
 		Example: `  shmctl recv q
+  shmctl recv q -f --json
   shmctl recv q --raw > file
   while line=$(shmctl recv q --count 1); do echo "got $line"; done`,
 		Args:              named(0, 0),
@@ -63,7 +64,9 @@ sender dies, recv writes all that it had sent and returns 9.`,
 	flags.BoolVar(&o.raw, "raw", false, "write the bytes of the messages and nothing else")
 	flags.BoolVar(&o.json, "json", false, "write a JSON object a line for each message")
 	flags.BoolVar(&o.hex, "hex", false, "write position, size and bytes of each message in hex")
-	flags.BoolVarP(&o.follow, "follow", "F", false, "wait for the next channel after the end")
+	flags.BoolVarP(&o.follow, "follow", "f", false, "wait for the next channel after the end")
+	flags.BoolVarP(&o.follow, "follow-name", "F", false, "as --follow")
+	_ = flags.MarkHidden("follow-name") // as tail spells it; only fails for an unknown flag
 	flags.IntVarP(&o.count, "count", "n", 0, "return after that many messages")
 	flags.DurationVar(&o.timeout, "timeout", 0, "longest wait for a message (default for ever)")
 	cmd.MarkFlagsMutuallyExclusive("lines", "raw", "json", "hex")
