@@ -18,9 +18,9 @@ var waitWords = map[string]string{
 	waitNames[layout.WaitState]: "waiting for a change of state",
 }
 
-// Doing says in words how the participant is and what it does: alive, stopped or dead, what
-// it holds, what it is busy with or waits for, and when it last made progress. The errors of
-// a deadline say the same.
+// Doing says in words how the participant is and what it does: alive, stopped or dead, what it
+// holds and for how long at least, what it is busy with or waits for, and when it last made
+// progress. The errors of a deadline say the same.
 func (p Participant) Doing() string {
 	text := "alive"
 	switch {
@@ -36,7 +36,7 @@ func (p Participant) Doing() string {
 		text += ", filling " + plural(p.Reserved, "slot")
 	}
 	if p.Held > 0 {
-		text += ", holding " + plural(uint64(p.Held), held(p.Role))
+		text += ", holding " + plural(uint64(p.Held), held(p.Role)) + p.heldFor()
 	}
 	if p.Busy != "" {
 		return text + ", " + p.Busy
@@ -55,6 +55,15 @@ func (p Participant) Doing() string {
 		text += ", last progress " + age(p.Progress.UnixNano()) + " ago"
 	}
 	return text
+}
+
+// heldFor says for how long, at least: a receiver tells that it holds something and the time
+// at once, and progress after that only makes it shorter. A sender does not tell when.
+func (p Participant) heldFor() string {
+	if p.Role != layout.RoleReceiver || p.Progress.UnixNano() <= 0 {
+		return ""
+	}
+	return " for " + age(p.Progress.UnixNano())
 }
 
 // held is what somebody of that role holds.

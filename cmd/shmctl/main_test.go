@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,11 +39,14 @@ func TestMain(m *testing.M) {
 	})
 }
 
+var update = flag.Bool("update", false, "write the golden texts of scripts and documents anew")
+
 // TestScripts runs testdata/script, each with a directory of segments of its own, which
 // it must leave empty. Besides the commands of testscript there are
 //
 //	exits CODE command...     run it and compare its exit code
 //	await PATTERN command...  run it until its output matches
+//	mask [stderr|FILE]        print the last output with names for pids, times and paths
 //
 // and the programs forward FROM TO, squat FILE (takes a process lock), lend NAME (a sender
 // whose lock a child has, too) and hold NAME KIND (holds the channel up).
@@ -54,8 +58,9 @@ func TestScripts(t *testing.T) {
 		Setup:               ownSegments,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await,
+			"exits": exits, "await": await, "mask": mask,
 		},
+		UpdateScripts: *update,
 	})
 }
 

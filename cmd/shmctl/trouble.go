@@ -88,7 +88,12 @@ func (v *view) participantTrouble(p channel.Participant) []trouble {
 	name := v.entry.Name
 	kill := fmt.Sprintf("shmctl recover %s --kill %d", name, p.PID)
 	what := p.String()
-	if p.Role == layout.RoleSender && p.Reserved > 0 && p.Waiting == "" {
+	fills := p.Role == layout.RoleSender && p.Reserved > 0 && p.Waiting == ""
+	awaited := fills && v.waitsOnHole()
+	switch {
+	case awaited: // as the receiver's error says it
+		what = "waiting on a message reserved and not committed: " + what
+	case fills:
 		what = "a message is reserved and not committed: " + what
 	}
 	switch v.condition(p) {
@@ -104,6 +109,9 @@ func (v *view) participantTrouble(p channel.Participant) []trouble {
 			what + ": stuck",
 			fmt.Sprintf("a stack tells why (kill -QUIT %d ends a Go program), or %s", p.PID, kill),
 		}}
+	}
+	if awaited {
+		return []trouble{{what, "wait, or see what it does"}}
 	}
 	full := v.stats.Depth >= v.stats.Slots
 	waits := p.Role == layout.RoleSender && p.Waiting == waitsForSpace
@@ -121,7 +129,17 @@ func (v *view) participantTrouble(p channel.Participant) []trouble {
 	return nil
 }
 
-const waitsForSpace = "space"
+// Participant.Waiting of those who hold nobody up.
+const (
+	waitsForSpace = "space"
+	waitsForHole  = "hole"
+)
+
+// waitsOnHole reports whether the receiver waits for a message that is being filled.
+func (v *view) waitsOnHole() bool {
+	r, ok := v.receiver()
+	return ok && r.Waiting == waitsForHole
+}
 
 // fullText says how full the channel is, as the error of a send does.
 func (v *view) fullText() string {

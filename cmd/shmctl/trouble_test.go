@@ -71,7 +71,8 @@ func TestEveryKindOfTroubleHasItsOwnWords(t *testing.T) {
 			"stuck",
 			channel.Stats{Depth: 2},
 			[]channel.Participant{stuck},
-			"receiver pid 4711 (runner) alive, holding 1 message, last progress 12s ago: stuck",
+			"receiver pid 4711 (runner) alive, holding 1 message for 12s, last progress 12s ago: " +
+				"stuck",
 			"or shmctl recover q --kill 4711",
 		},
 		{"dead", channel.Stats{}, []channel.Participant{
@@ -88,7 +89,8 @@ func TestEveryKindOfTroubleHasItsOwnWords(t *testing.T) {
 					p.Busy = `busy "x" for 3s of at most 1m0s`
 				}),
 			},
-			`receiver pid 4711 (runner) alive, holding 1 message, busy "x" for 3s of at most 1m0s`,
+			"receiver pid 4711 (runner) alive, holding 1 message for 12s, " +
+				`busy "x" for 3s of at most 1m0s`,
 			"wait: it said so",
 		},
 		{
@@ -122,9 +124,30 @@ func TestEveryKindOfTroubleHasItsOwnWords(t *testing.T) {
 				with(receiver, func(p *channel.Participant) { p.Waiting = "hole" }),
 				with(sender, func(p *channel.Participant) { p.Reserved, p.Held = 1, 1 }),
 			},
-			"a message is reserved and not committed: sender pid 4720 (server) alive, " +
+			"waiting on a message reserved and not committed: sender pid 4720 (server) alive, " +
 				"filling 1 slot, holding 1 lease, last progress 12s ago: stuck",
 			"shmctl recover q --kill 4720",
+		},
+		{
+			"hole, a moment ago",
+			channel.Stats{Depth: 1},
+			[]channel.Participant{
+				with(receiver, func(p *channel.Participant) { p.Waiting = "hole" }),
+				with(sender, func(p *channel.Participant) {
+					p.Reserved, p.Progress = 1, time.Now()
+				}),
+			},
+			"waiting on a message reserved and not committed: sender pid 4720 (server) alive, " +
+				"filling 1 slot, last progress", "wait, or see what it does",
+		},
+		{
+			"hole that nobody has come to",
+			channel.Stats{Depth: 1},
+			[]channel.Participant{
+				receiver, with(sender, func(p *channel.Participant) { p.Reserved = 1 }),
+			},
+			"a message is reserved and not committed: sender pid 4720 (server) alive, " +
+				"filling 1 slot, last progress 12s ago: stuck", "shmctl recover q --kill 4720",
 		},
 		{
 			"sealed",
