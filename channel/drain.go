@@ -19,7 +19,7 @@ type Progress struct {
 	Left     uint64        // slots reserved or full and not released
 	Done     uint64        // slots released since the drain began
 	Elapsed  time.Duration // since the drain began
-	Receiver string        // who has to receive, in words, and what it does
+	Receiver string        // who has to receive, in words, and what it does; who has to commit
 	Living   bool          // that receiver lives
 
 	// GivenBack is how many bytes of the channel's memory are with the system again, whoever
@@ -218,7 +218,7 @@ func (d *drainer) tell(left uint64, living bool) {
 	d.last, d.told = left, true
 	d.progress(Progress{
 		Left: left, Done: d.first - min(left, d.first), Elapsed: time.Since(d.began),
-		Receiver: d.ch.whyReceiver(d.began), Living: living, GivenBack: d.giver.bytes,
+		Receiver: d.who(), Living: living, GivenBack: d.giver.bytes,
 	})
 }
 
@@ -227,7 +227,17 @@ func (d *drainer) stuck() string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%d slots not drained; %s", left, d.ch.whyReceiver(d.began))
+	return fmt.Sprintf("%d slots not drained; %s", left, d.who())
+}
+
+// who says what the receiver does, and who keeps it from a message: in a sealed ring nobody
+// living shows an intent over anything else than what has to be drained.
+func (d *drainer) who() string {
+	text := d.ch.whyReceiver(d.began)
+	if hole := d.ch.whyHole(); hole != "" {
+		text += "; " + hole
+	}
+	return text
 }
 
 // publishOwn publishes the head of a receiver of this very attachment, which may
