@@ -75,12 +75,7 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 		return err
 	})
 	if err != nil {
-		err = ch.fail("receiver", ch.poison(err))
-		if uerr := ch.unclaim(place); uerr != nil {
-			ch.logWarn("give back a place", uerr)
-		}
-		ch.leave()
-		return nil, err
+		return nil, ch.disclaim(place, "receiver", ch.poison(err))
 	}
 	rx := &Receiver{
 		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place], cons: cons,

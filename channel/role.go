@@ -40,6 +40,16 @@ func (ch *Channel) claimGuarded(claim func() (int, error)) (place int, err error
 	return place, err
 }
 
+// disclaim gives a place back whose role could not be taken up, and returns why not.
+func (ch *Channel) disclaim(place int, role string, err error) error {
+	err = ch.fail(role, err)
+	if uerr := ch.unclaim(place); uerr != nil {
+		ch.logWarn("give back a place", uerr)
+	}
+	ch.leave()
+	return err
+}
+
 // settling reports whether one of the places is held without a claim number, or with
 // that of somebody whose death is on record: whoever holds it is settling it.
 func (ch *Channel) settling(places []int) bool {

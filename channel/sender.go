@@ -54,10 +54,17 @@ func (ch *Channel) newSender(claim func() (int, error)) (*Sender, error) {
 		ch.leave()
 		return nil, err
 	}
+	var prod *ring.Producer
+	err = ch.guard(func() error { // its pointers into the segment are looked at, by the compiler
+		prod = ch.ring.NewProducer(place)
+		return nil
+	})
+	if err != nil {
+		return nil, ch.disclaim(place, "sender", err)
+	}
 	tx := &Sender{
 		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place],
-		prod: ch.ring.NewProducer(place),
-		spin: futex.NewSpinner(ch.opts.Spin),
+		prod: prod, spin: futex.NewSpinner(ch.opts.Spin),
 	}
 	tx.gate.mu.makeBiased()
 	tx.full = &OpError{Op: "send", Name: ch.name, Err: ErrFull}
