@@ -32,6 +32,9 @@ func scales() group {
 		f.inTurn = true
 		g = append(g, flowing(fmt.Sprintf("channels/in-turn/%d", channels), 500, f))
 	}
+	for _, receivers := range []int{1, 100, 1000} {
+		g = append(g, flowing(fmt.Sprintf("receivers/%d", receivers), 5, asleep(receivers)))
+	}
 	for _, batch := range []int{0, 32} {
 		for _, slots := range []int{16, 64, 256, 1024, 4096, bigRing} {
 			g = append(g, benchCase{
@@ -49,6 +52,17 @@ func scales() group {
 		}
 	}
 	return g
+}
+
+// asleep is messages to receivers that all sleep, each on a channel and in a goroutine of its own:
+// what it costs one of many to be woken. How many threads they take, a test of channel counts.
+func asleep(receivers int) flow {
+	return flow{
+		name: "asleep", size: smallSize, streams: receivers, every: time.Millisecond,
+		options: channel.Options{
+			Slots: 16, ArenaBytes: 64 * kib, OpenOptions: channel.OpenOptions{Spin: -1},
+		},
+	}
 }
 
 // contest has senders that all send as much as they can, until the channel is sealed. So it
