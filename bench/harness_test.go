@@ -16,7 +16,7 @@ func TestBenchmarksRunAndReport(t *testing.T) {
 	for name, g := range map[string]group{
 		"RoundTrip": roundTrips, "Stream": streams, "Size": sizes(), "Bare": bares(),
 		"Scale": scales(), "Floor": floors(t), "Peer": peers(t), "HTTP": https(),
-		"GoChannel": goChannels(),
+		"GoChannel": goChannels(), "Alone": alones,
 	} {
 		runEach(t, name, g, func(t *testing.T, metrics map[string]float64) {
 			t.Helper()

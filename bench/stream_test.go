@@ -33,6 +33,9 @@ var streams = group{
 	{name: "adaptive/mpsc-32B/1-sender/batch-32", body: stream{
 		slots: 256, senders: 1, batch: 32,
 	}.run},
+	{name: "adaptive/mpsc-32B/2-senders/batch-32", body: stream{
+		slots: 256, senders: 2, batch: 32,
+	}.run},
 	{name: "adaptive/mpsc-32B/4-senders/batch-32", body: stream{
 		slots: 256, senders: 4, batch: 32,
 	}.run},

@@ -28,7 +28,7 @@ type part struct {
 // number of messages, and the one of idleness is about CPU time of little.
 var parts = []part{
 	{name: "floors", pattern: "^Benchmark(Bare|Floor|Peer|HTTP|GoChannel)$", time: time.Second},
-	{name: "messages", pattern: "^Benchmark(RoundTrip|Stream|Size)$", time: time.Second},
+	{name: "messages", pattern: "^Benchmark(RoundTrip|Stream|Size|Alone)$", time: time.Second},
 	{name: "scale", pattern: "^BenchmarkScale$", time: 2 * time.Second},
 	{name: "workloads", pattern: "^BenchmarkW[1235679][A-Z]", time: 5 * time.Second},
 	{name: "blobs", pattern: "^BenchmarkW4", time: time.Minute},
