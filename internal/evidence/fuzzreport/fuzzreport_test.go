@@ -35,8 +35,9 @@ func TestTargetsAreFoundInTheSources(t *testing.T) {
 	}, got)
 }
 
-// Inputs that belong to no target would never be run again.
-func TestEveryCorpusBelongsToATarget(t *testing.T) {
+// Inputs that belong to no target would never be run again, and a target without any runs in
+// tests with the few inputs that somebody thought of.
+func TestEveryCorpusBelongsToATargetAndEveryTargetHasOne(t *testing.T) {
 	module := os.DirFS("../../..")
 	targets, err := find(module)
 	require.NoError(t, err)
@@ -53,9 +54,11 @@ func TestEveryCorpusBelongsToATarget(t *testing.T) {
 		corpora += len(dirs)
 		for _, dir := range dirs {
 			assert.True(t, known[dir], dir)
+			delete(known, dir)
 		}
 	}
 	require.NotZero(t, corpora)
+	assert.Empty(t, known, "no corpus is committed")
 }
 
 func TestProgressIsWhatTheLastLineSays(t *testing.T) {
