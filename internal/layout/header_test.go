@@ -77,6 +77,34 @@ func TestDecodeRefusesEveryDamagedByte(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestDecodeRefusesEveryValueOfEveryByte is the same with all values of the bytes that mean
+// something, alone and under a checksum that is right for them: then the value is refused for
+// what it is, or the header is one that could have been written.
+func TestDecodeRefusesEveryValueOfEveryByte(t *testing.T) {
+	h, g := smallHeader(t)
+	good := h.Encode()
+	page := append([]byte(nil), good...)
+	sum := page[PageSize-8:]
+	const used = 168 // then zeroes, each of which is checked to be one
+	for i := range used {
+		for v := range 256 {
+			if page[i] = byte(v); page[i] == good[i] {
+				continue
+			}
+			if _, _, err := Decode(page, g.TotalSize); err == nil {
+				t.Fatalf("byte %d is %#x: accepted", i, v)
+			}
+			binary.LittleEndian.PutUint64(sum, xxhash.Sum64(page[:PageSize-8]))
+			got, _, err := Decode(page, g.TotalSize)
+			if err == nil && string(got.Encode()) != string(page) {
+				t.Fatalf("byte %d is %#x: accepted, and read as something else", i, v)
+			}
+			copy(sum, good[PageSize-8:])
+		}
+		page[i] = good[i]
+	}
+}
+
 func TestDecodeSaysWhatIsWrong(t *testing.T) {
 	put32 := func(off int, v uint32) func([]byte) {
 		return func(p []byte) { binary.LittleEndian.PutUint32(p[off:], v) }
