@@ -40,6 +40,7 @@ func init() {
 	scenarios = map[string]scenario{
 		"whole": {whole, alone}, "join": {join, host}, "observe": {observe, observed},
 		"adopt": {adopt, leftBehind}, "event": {signal, nobody}, "hand over": {handOver, nobody},
+		"repair": {repair, broken},
 	}
 }
 

@@ -208,6 +208,10 @@ func (tr *tracer) leave(th *thread, result uint64) {
 	switch th.number {
 	case unix.SYS_OPENAT, unix.SYS_INOTIFY_INIT1:
 		tr.fds[int(result)] = true
+	case unix.SYS_FCNTL: // a segment's descriptor is moved up, above that of inotify
+		if op := th.args[1]; op == unix.F_DUPFD_CLOEXEC || op == unix.F_DUPFD {
+			tr.fds[int(result)] = true
+		}
 	case unix.SYS_CLOSE:
 		delete(tr.fds, int(th.args[0]))
 	case unix.SYS_MMAP:

@@ -90,6 +90,9 @@ func (tr *tracer) ours(tid int, th *thread) string {
 	if call, ok := byFile[th.number]; ok {
 		switch {
 		case !tr.fds[int(int32(th.args[call.arg]))]:
+			if th.onlyOurs() { // a descriptor that the tracer does not know
+				tr.unknown[th.number] = true
+			}
 			return ""
 		case th.number == unix.SYS_FCNTL && th.args[1] == unix.F_OFD_SETLK:
 			return "fcntl_lock"
@@ -118,4 +121,10 @@ func (tr *tracer) ours(tid int, th *thread) string {
 		tr.unknown[th.number] = true
 	}
 	return always[th.number]
+}
+
+// onlyOurs reports whether nobody but us makes such a call about a file.
+func (th *thread) onlyOurs() bool {
+	return th.number == unix.SYS_FALLOCATE || th.number == unix.SYS_FCNTL &&
+		(th.args[1] == unix.F_OFD_SETLK || th.args[1] == unix.F_OFD_GETLK)
 }
