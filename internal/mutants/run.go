@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"shmring/internal/shmtest"
 )
 
 // A runner builds and runs tests, with and without mutants.
@@ -85,7 +87,7 @@ func (r *runner) tryAll(ctx context.Context, m *mutant, short bool, res *result)
 				return err
 			}
 		}
-		how, out, err := r.run(ctx, bins[t.pkg], t, max(leastLimit, manyTimes*took))
+		how, out, err := r.run(ctx, bins[t.pkg], t, max(leastLimit, manyTimes*took), overlay)
 		switch {
 		case err != nil:
 			return err
@@ -162,7 +164,7 @@ func (r *runner) passes(ctx context.Context, m *mutant, t test) (time.Duration, 
 		return took, nil
 	}
 	began := time.Now()
-	how, out, err := r.run(ctx, b.bin, t, soundLimit)
+	how, out, err := r.run(ctx, b.bin, t, soundLimit, "")
 	if err == nil && how != passed {
 		err = fmt.Errorf("%s %s without any mutant:\n%s", t, how, tail(out))
 	}
@@ -183,10 +185,10 @@ const (
 )
 
 // run runs one test in a process group of its own, with directories of its own, so that
-// nothing is left of it however it ends.
-func (r *runner) run(ctx context.Context, bin string, t test, limit time.Duration) (
-	how string, out []byte, err error,
-) {
+// nothing is left of it however it ends. A test that reads sources reads those of the overlay.
+func (r *runner) run(
+	ctx context.Context, bin string, t test, limit time.Duration, overlay string,
+) (how string, out []byte, err error) {
 	home, err := os.MkdirTemp(r.tmp, "run-*")
 	if err != nil {
 		return "", nil, err
@@ -200,7 +202,8 @@ func (r *runner) run(ctx context.Context, bin string, t test, limit time.Duratio
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin, "-test.v", "-test.run", pattern(t.name))
 	cmd.Dir = filepath.Join(r.root, t.pkg)
-	cmd.Env = append(os.Environ(), "TMPDIR="+home, "SHMRING_TEST_DIR="+shared, "SHMRING_EVIDENCE=")
+	cmd.Env = append(os.Environ(), "TMPDIR="+home, "SHMRING_TEST_DIR="+shared, "SHMRING_EVIDENCE=",
+		shmtest.EnvOverlay+"="+overlay)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
