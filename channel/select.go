@@ -25,6 +25,9 @@ type Waitable interface {
 	// begin takes the turn; finish gives it back.
 	begin(ctx context.Context) error
 	finish()
+	// doubt has the next look ask for deaths anew: whoever should have told of one may have
+	// died as well.
+	doubt()
 	// order is a number of its own, for taking several turns without a deadlock.
 	order() uint64
 	source() (*Channel, *layout.Event, *futex.Sleepers, int)
@@ -143,6 +146,7 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 			for _, w := range ws {
 				ch, _, _, _ := w.source()
 				ch.look(true)
+				w.doubt()
 			}
 		case err != nil:
 			return -1, err
@@ -196,6 +200,12 @@ func (rx *Receiver) finish() {
 	rx.gate.leave()
 }
 
+func (rx *Receiver) doubt() {
+	rx.gate.mu.Lock()
+	defer rx.gate.mu.Unlock()
+	rx.memberSeq--
+}
+
 // ready takes the next message and keeps it for the call that follows; an error to
 // report is kept as well.
 func (rx *Receiver) ready() bool {
@@ -232,6 +242,12 @@ func (tx *Sender) begin(ctx context.Context) error {
 }
 
 func (tx *Sender) finish() { tx.endTurn() }
+
+func (tx *Sender) doubt() {
+	tx.gate.mu.Lock()
+	defer tx.gate.mu.Unlock()
+	tx.memberSeq--
+}
 
 func (tx *Sender) ready() bool {
 	tx.gate.mu.Lock()
