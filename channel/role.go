@@ -87,7 +87,12 @@ func (ch *Channel) claimRole(ctx context.Context, role layout.Role) (int, error)
 		if w := ch.state.Load(); !w.Valid() { // nothing to do here for who gets it, or has it
 			return 0, wordError(w)
 		}
-		err = ch.sleepState(seq, ch.slice(ctx, idleSlice(since)))
+		slice := idleSlice(since)
+		if ch.settling(ch.placesFor(role)) {
+			// Whoever has it may be dead and his lock about to go, which nobody tells.
+			slice = blindSlice
+		}
+		err = ch.sleepState(seq, ch.slice(ctx, slice))
 		switch {
 		case err != nil && !errors.Is(err, futex.ErrTimeout):
 			return 0, err

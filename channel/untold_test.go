@@ -1,7 +1,9 @@
 package channel_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,6 +57,41 @@ func TestWaitForRoomFindsADeathThatNobodyTold(t *testing.T) {
 	require.ErrorIs(t, tx.Send(ctx, nil), channel.ErrPeerDead)
 	_ = ch.Close() // the receiver is none of ours any more
 	require.NoError(t, channel.Remove(ctx, "q", channel.RemoveOptions{Unread: true}))
+}
+
+// Somebody dies between the lock of a place and his number in it, or the other way round
+// when he leaves, and the kernel tells of that long before it frees the lock.
+func TestRoleOfOneWhoDiedWithoutANumberIsGot(t *testing.T) {
+	channel.NoSlices()
+	ctx := &slept{Context: begin(t), asleep: make(chan struct{}, 1)}
+	ch := newChannel(t, channel.Options{})
+	dead, err := channel.Open(ctx, "q", channel.OpenOptions{})
+	require.NoError(t, err)
+	ch.LoseNotices()
+	require.NoError(t, dead.Hold(layout.PlaceReceiver))
+	got := make(chan error, 1)
+	go func() { _, err := ch.Receiver(ctx); got <- err }()
+	<-ctx.asleep
+	require.NoError(t, dead.Drop(layout.PlaceReceiver))
+	ch.Notice(true)
+	require.NoError(t, <-got)
+	require.NoError(t, dead.Close())
+	require.NoError(t, ch.Close())
+}
+
+// slept says when somebody asks how long it may sleep.
+type slept struct {
+	context.Context
+
+	asleep chan struct{}
+}
+
+func (s *slept) Deadline() (time.Time, bool) {
+	select {
+	case s.asleep <- struct{}{}:
+	default:
+	}
+	return time.Time{}, false
 }
 
 // bitIsSet waits until somebody has announced that he sleeps on e. He has looked at deaths
