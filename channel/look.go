@@ -17,6 +17,17 @@ func (ch *Channel) onNotice(n shm.Notice) {
 		ch.checkOrphaned()
 	}
 	ch.look(n == shm.NoticeRepeat)
+	if n == shm.NoticeRepeat && !ch.seg.ReadOnly() {
+		ch.try(ch.wakeInError)
+	}
+}
+
+// wakeInError lets those who wait for the end of a rollback ask again whether anybody is still
+// at it: he may be dead, and the kernel was late to free his lock.
+func (ch *Channel) wakeInError() {
+	if ch.state.Load().State() == state.Error {
+		ch.state.WakeAll()
+	}
 }
 
 // look settles the dead, repairs what they left half done, and wakes every sleeper
