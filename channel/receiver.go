@@ -19,9 +19,10 @@ type Receiver struct {
 	place int
 	row   *layout.Participant
 
-	gate gate
-	cons *ring.Consumer // behind gate
-	spin futex.Spinner  // behind gate
+	gate  gate
+	cons  *ring.Consumer // behind gate
+	spin  futex.Spinner  // behind gate
+	alone bool           // nobody else runs while it does
 
 	glances   int            // single pauses in glanceTime
 	lagPauses int            // single pauses in lagPause
@@ -81,6 +82,7 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place], cons: cons,
 		spin: futex.NewSpinner(ch.opts.Spin), glances: futex.Pauses(glanceTime),
 		lagPauses:    futex.Pauses(lagPause),
+		alone:        futex.OneProcessor(),
 		senderPlaces: ch.placesFor(layout.RoleSender),
 	}
 	rx.gate.mu.makeBiased()

@@ -11,8 +11,9 @@ import (
 	"shmring/ring"
 )
 
-// wait waits for a message or an end: it spins for a while, then parks on the data
-// event. The gate is held before and after; in between only the turn.
+// wait waits for a message or an end: it spins for a while, or on the only processor lets
+// others run, then parks on the data event. The gate is held before and after; in between
+// only the turn.
 func (rx *Receiver) wait(ctx context.Context) error {
 	for spun, rounds := 0, rx.spin.Begin(); spun < rounds; spun += spinChunk {
 		hit := -1
@@ -34,6 +35,18 @@ func (rx *Receiver) wait(ctx context.Context) error {
 		}
 	}
 	rx.spin.Miss()
+	if rx.alone {
+		done, err := rx.ch.yield(&rx.gate, func() (bool, error) {
+			err := rx.ch.guardData(func() error { return rx.recheck(ctx) })
+			if isWait(err) {
+				return false, nil
+			}
+			return true, err
+		})
+		if done || err != nil {
+			return err
+		}
+	}
 	if err := rx.park(ctx); err != nil {
 		return err
 	}

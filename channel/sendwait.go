@@ -21,10 +21,18 @@ var (
 )
 
 // waitRoom waits until a message of n bytes may fit, or nothing ever will: it spins
-// for a while, then parks on the space event. The caller has the turn and the mutex,
-// before and after; in between only the turn.
+// for a while, lets others run, then parks on the space event. The caller has the turn and
+// the mutex, before and after; in between only the turn.
 func (tx *Sender) waitRoom(ctx context.Context, n int) error {
 	since := time.Now()
+	look := func() (done bool, err error) {
+		err = tx.ch.guardData(func() error {
+			var err error
+			done, err = tx.recheck(ctx, n, since)
+			return err
+		})
+		return done, err
+	}
 	for spun, rounds := 0, tx.spin.Begin(); spun < rounds; spun += spinChunk {
 		hit := -1
 		tx.gate.pause()
@@ -39,17 +47,14 @@ func (tx *Sender) waitRoom(ctx context.Context, n int) error {
 		if hit >= 0 {
 			tx.spin.Hit(spun + hit)
 		}
-		done := false
-		err = tx.ch.guardData(func() error {
-			var err error
-			done, err = tx.recheck(ctx, n, since)
-			return err
-		})
-		if done || err != nil {
+		if done, err := look(); done || err != nil {
 			return err
 		}
 	}
 	tx.spin.Miss()
+	if done, err := tx.ch.yield(&tx.gate, look); done || err != nil {
+		return err
+	}
 	return tx.park(ctx, n)
 }
 

@@ -33,3 +33,9 @@ func missing(error) bool { return false }
 func waitVector([]Word, Deadline) (int, error) { return -1, layout.Supported() }
 
 func processors() int { return runtime.GOMAXPROCS(0) }
+
+// Yield does nothing.
+func Yield() {}
+
+// OneProcessor reports whether this process may use one processor only.
+func OneProcessor() bool { return processors() < 2 }

@@ -38,6 +38,12 @@ func TestSpinnerOnOneProcessorParksAtOnceUnlessALimitIsGiven(t *testing.T) {
 	assert.Equal(t, online() > 1, given.Begin() > 0, "who gave a limit knows where the peer runs")
 }
 
+func TestYieldReturns(*testing.T) {
+	for range 100 {
+		Yield()
+	}
+}
+
 func TestSpinnerBoundToOneProcessorParksAtOnce(t *testing.T) {
 	runtime.LockOSThread() // not unlocked: the thread ends with its mask
 	var all, one unix.CPUSet
@@ -50,7 +56,9 @@ func TestSpinnerBoundToOneProcessorParksAtOnce(t *testing.T) {
 	require.NoError(t, unix.SchedSetaffinity(0, &one))
 	s := NewSpinner(0)
 	assert.Zero(t, s.Begin())
+	assert.True(t, OneProcessor())
 	require.NoError(t, unix.SchedSetaffinity(0, &all))
+	assert.Equal(t, all.Count() < 2 || runtime.GOMAXPROCS(0) < 2, OneProcessor())
 }
 
 func TestSpinnerLearns(t *testing.T) {
