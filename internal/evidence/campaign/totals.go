@@ -13,7 +13,8 @@ var mustBeZero = []string{
 	"crashers", "survived", "violations", "late_stores", "errors", "unsealed",
 	"accepted and missing", "after the end", "refused and delivered", "not linearizable",
 	"asleep", "differences", "died", "phantoms", "second_winners", "left_behind",
-	"lost_while_open", "segments_left",
+	"lost_while_open", "segments_left", "unnamed", "disorder", "left", "mappings_more",
+	"descriptors_more", "goroutines_more",
 }
 
 // totals is the summary of README: what was done in all, and what went wrong.
