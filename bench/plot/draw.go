@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	width       = 9 * vg.Inch
+	width       = 10 * vg.Inch
 	height      = 5 * vg.Inch
-	legendWidth = 2.2 * vg.Inch
+	legendWidth = 2.8 * vg.Inch
 	margin      = vg.Inch / 10
 )
 
@@ -55,7 +55,7 @@ func (p picture) draw(lines []line, set *results.Set, file string) error {
 	}
 	pl.Add(plotter.NewGrid())
 	legend := plot.NewLegend()
-	legend.Top, legend.Left = true, true
+	legend.Top, legend.Left, legend.Padding = true, true, vg.Points(3)
 	for i, l := range lines {
 		curve, points, err := plotter.NewLinePoints(l.points)
 		if err != nil {
@@ -140,7 +140,7 @@ func powers(base float64, from, to, step int) []float64 {
 
 var (
 	powerTicks = ticks{powers(10, -4, 9, 1), func(v float64) string { return fmt.Sprintf("%g", v) }}
-	sizeTicks  = ticks{powers(2, 3, 30, 2), spellSize}
+	sizeTicks  = ticks{powers(2, 3, 30, 3), spellSize}
 	timeTicks  = ticks{powers(10, 0, 11, 1), spellTime}
 
 	percentileTicks = ticks{[]float64{2, 10, 100, 1000, 10_000}, func(v float64) string {

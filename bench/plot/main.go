@@ -39,6 +39,9 @@ func run(args []string, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(*out, 0o755); err != nil {
+		return err
+	}
 	drawn := 0
 	for _, p := range pictures {
 		lines := p.lines(set)
