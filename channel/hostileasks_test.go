@@ -117,7 +117,7 @@ var controllerCalls = callTable{
 		}
 		_, err := p.ch.Shutdown(ctx, channel.ShutdownOptions{
 			AtDeadline: channel.Policy(p.below(3)),
-			Discarded:  func(b []byte) { p.inside(p.ch, b) },
+			Discarded:  func(b []byte) { p.inPlace(p.ch, b) },
 			Progress:   func(channel.Progress) {},
 		})
 		return err

@@ -47,7 +47,7 @@ var senderCalls = callTable{
 	},
 	"Sender.SendFunc": func(p *party, ctx context.Context) error {
 		return p.tx.SendFunc(ctx, p.below(600), func(b []byte) (int, error) {
-			p.inside(p.ch, b)
+			p.inPlace(p.ch, b)
 			clear(b)
 			return p.below(len(b) + 1), nil
 		})
@@ -102,7 +102,7 @@ func (p *party) fill(l channel.Lease, err error) error {
 		return err
 	}
 	b := l.Bytes()
-	p.inside(p.ch, b)
+	p.inPlace(p.ch, b)
 	clear(b)
 	if p.below(3) == 0 {
 		l.Abort()
@@ -135,7 +135,7 @@ var receiverCalls = callTable{
 	},
 	"Receiver.Messages": func(p *party, ctx context.Context) error {
 		return yielded(p.rx.Messages(ctx), func(m channel.Message) bool {
-			p.inside(p.ch, m.Bytes())
+			p.inPlace(p.ch, m.Bytes())
 			return p.below(4) != 0
 		})
 	},

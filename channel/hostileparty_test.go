@@ -200,7 +200,7 @@ func (p *party) took(m channel.Message, err error) error {
 	if err != nil {
 		return err
 	}
-	p.inside(p.rx.Channel(), m.Bytes())
+	p.inPlace(p.rx.Channel(), m.Bytes())
 	p.held = append(p.held, m)
 	return nil
 }
