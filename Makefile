@@ -7,7 +7,7 @@ RUNS    ?= 5
 SIZE    ?= small
 RACEPKG := ./internal/... ./futex/... ./state/... ./shm/... ./ring/... ./channel/... ./channeltest/... ./manager/... ./link/...
 
-.PHONY: help test plot adapters runner demo-runner race fuzz fault evidence bench bench-report lint model mutants demo man check vet fmt staticcheck tools clean
+.PHONY: help test plot adapters runner demo-runner race fuzz fault evidence bench bench-report lint model mutants demo man reference check vet fmt staticcheck tools clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ demo-runner: ## an inference server under load, kills and stops, over shared mem
 
 man: ## write the manual pages of shmctl to man/
 	$(GO) run ./cmd/shmctl man man
+
+reference: ## write docs/CLI.md and the fields of --json in docs/SHMCTL.md
+	$(GO) run ./cmd/shmctl man --markdown docs
 
 check: fmt vet staticcheck test race ## what a change must pass
 

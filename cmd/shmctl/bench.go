@@ -88,12 +88,12 @@ is told if ten times lie beyond it.`,
 
 // A benchCase is one combination. It travels to the other process as JSON.
 type benchCase struct {
-	Mode  string        `json:"mode"`
-	Kind  string        `json:"kind"`
-	Size  int           `json:"size"`
-	Batch int           `json:"batch"`
-	Rate  float64       `json:"rate"`
-	Wait  string        `json:"wait"`
+	Mode  string        `json:"mode" doc:"stream, roundtrip"`
+	Kind  string        `json:"kind" doc:"spsc, mpsc"`
+	Size  int           `json:"size" doc:"bytes of a message"`
+	Batch int           `json:"batch" doc:"messages at once"`
+	Rate  float64       `json:"rate" doc:"messages or trips due in a second; 0: as fast as it goes"`
+	Wait  string        `json:"wait" doc:"adaptive, spin, park"`
 	Time  time.Duration `json:"-"`
 }
 

@@ -23,16 +23,6 @@ func someResult() *benchResult {
 	}
 }
 
-// benchJSON is what bench --json prints.
-func benchJSON(t *testing.T) string {
-	t.Helper()
-	var out bytes.Buffer
-	s := newBenchShow(&app{stdout: &out}, true, io.Discard)
-	require.NoError(t, s.add(someResult()))
-	require.NoError(t, s.end())
-	return out.String()
-}
-
 func TestBenchLineIsInTheFormatOfGoBenchmarks(t *testing.T) {
 	line := someResult().line()
 	name, values, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")

@@ -16,21 +16,21 @@ import (
 // A benchResult is what a case measured. A message of a round trip is the trip.
 type benchResult struct {
 	benchCase
-	Messages uint64        `json:"messages"`
+	Messages uint64        `json:"messages" doc:"or trips"`
 	Elapsed  time.Duration `json:"elapsed_ns"`
 	Each     float64       `json:"ns_per_message"`
 	Rate     float64       `json:"messages_per_second"`
-	Bytes    float64       `json:"bytes_per_second"`
-	Latency  []benchPoint  `json:"latency"` // empty for a stream flat out
-	CPU      float64       `json:"cpu_ns_per_message"`
-	Calls    float64       `json:"syscalls_per_message"`
-	Switches float64       `json:"switches_per_message"`
+	Bytes    float64       `json:"bytes_per_second" doc:"of payloads"`
+	Latency  []benchPoint  `json:"latency" doc:"empty for a stream flat out"`
+	CPU      float64       `json:"cpu_ns_per_message" doc:"of both processes"`
+	Calls    float64       `json:"syscalls_per_message" doc:"sleeps and wakes of the channel"`
+	Switches float64       `json:"switches_per_message" doc:"of context"`
 	Mallocs  float64       `json:"mallocs_per_message"`
 }
 
 // A benchPoint is a point of the distribution of times; percentile 100 is the longest.
 type benchPoint struct {
-	Percentile float64 `json:"percentile"`
+	Percentile float64 `json:"percentile" doc:"100 is the longest"`
 	NS         int64   `json:"ns"`
 	name       string
 }
@@ -67,6 +67,12 @@ func (r *benchResult) line() string {
 	}
 	return text + fmt.Sprintf("\t%.2f cpu-ns/op\t%.4f syscalls/op\t%.4f switches/op\t"+
 		"%.4f mallocs/op\n", r.CPU, r.Calls, r.Switches, r.Mallocs)
+}
+
+// benchedJSON is what bench --json prints.
+type benchedJSON struct {
+	Machine []benchFact    `json:"machine" doc:"what figures are worth nothing without"`
+	Results []*benchResult `json:"results" doc:"one for each case"`
 }
 
 // A benchShow shows results: as a table or JSON, and in a file.
@@ -106,10 +112,7 @@ func (s *benchShow) end() error {
 		}
 		enc := json.NewEncoder(s.app.stdout)
 		enc.SetIndent("", "  ")
-		return writeError(enc.Encode(struct {
-			Machine []benchFact    `json:"machine"`
-			Results []*benchResult `json:"results"`
-		}{machine, s.results}))
+		return writeError(enc.Encode(benchedJSON{machine, s.results}))
 	}
 	t := newTable("MODE", "KIND", ">SIZE", ">BATCH", ">RATE", "WAIT", ">NS/MSG", ">MSG/S", ">MB/S",
 		">P50", ">P99", ">P99.9", ">CPU/MSG", ">CALLS/MSG")

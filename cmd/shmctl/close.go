@@ -150,14 +150,14 @@ func shortTime(d time.Duration) string {
 // reportJSON is what close --json prints, also when it fails.
 type reportJSON struct {
 	Name         string `json:"name"`
-	State        string `json:"state"`
+	State        string `json:"state" doc:"after it"`
 	Reason       string `json:"reason"`
-	Delivered    uint64 `json:"delivered"`
-	Discarded    uint64 `json:"discarded"`
-	NotDelivered uint64 `json:"not_delivered"`
-	Left         uint64 `json:"left"`
+	Delivered    uint64 `json:"delivered" doc:"messages, while it waited"`
+	Discarded    uint64 `json:"discarded" doc:"messages, by force"`
+	NotDelivered uint64 `json:"not_delivered" doc:"messages at most, of a mute receiver"`
+	Left         uint64 `json:"left" doc:"slots"`
 	ElapsedNs    int64  `json:"elapsed_ns"`
-	Waited       string `json:"waited"`
+	Waited       string `json:"waited" doc:"for whom, in words"`
 }
 
 func newReportJSON(r channel.Report, reason string) reportJSON {

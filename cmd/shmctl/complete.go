@@ -62,6 +62,14 @@ func (a *app) completeFirst(
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completionExamples put the scripts where the shells look for them.
+var completionExamples = map[string]string{
+	"bash":       "  source <(shmctl completion bash)",
+	"zsh":        `  shmctl completion zsh > "${fpath[1]}/_shmctl"`,
+	"fish":       "  shmctl completion fish > ~/.config/fish/completions/shmctl.fish",
+	"powershell": "  shmctl completion powershell | Out-String | Invoke-Expression",
+}
+
 // completionCmd makes cobra's own command refuse wrong arguments as other verbs do.
 func completionCmd(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
@@ -76,7 +84,9 @@ func completionCmd(root *cobra.Command) {
 			return nil
 		}
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		cmd.Example = "  source <(shmctl completion bash)"
 		for _, shell := range cmd.Commands() {
+			shell.Example = completionExamples[shell.Name()]
 			shell.Args = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
 					return usagef("%s takes no arguments", cmd.Name())

@@ -64,22 +64,22 @@ func (a *app) printCreated(ch *channel.Channel) error {
 // createdJSON is what create --json prints.
 type createdJSON struct {
 	Name     string       `json:"name"`
-	Path     string       `json:"path"`
-	Instance string       `json:"instance"`
+	Path     string       `json:"path" doc:"of the file"`
+	Instance string       `json:"instance" doc:"hexadecimal: a channel made anew has another one"`
 	Geometry geometryJSON `json:"geometry"`
 }
 
 // geometryJSON is the geometry of a channel wherever it is printed.
 type geometryJSON struct {
-	Kind            string `json:"kind"`
-	Slots           int    `json:"slots"`
-	SlotSize        int    `json:"slot_size"`
-	ArenaBytes      int    `json:"arena_bytes"`
-	MaxParticipants int    `json:"max_participants"`
-	MaxMessage      int    `json:"max_message"`
-	Persistent      bool   `json:"persistent"`
-	Checksums       bool   `json:"checksums"`
-	Timestamps      bool   `json:"timestamps"`
+	Kind            string `json:"kind" doc:"mpsc, spsc"`
+	Slots           int    `json:"slots" doc:"of the ring"`
+	SlotSize        int    `json:"slot_size" doc:"bytes"`
+	ArenaBytes      int    `json:"arena_bytes" doc:"0: none"`
+	MaxParticipants int    `json:"max_participants" doc:"at a time"`
+	MaxMessage      int    `json:"max_message" doc:"bytes of the largest message"`
+	Persistent      bool   `json:"persistent" doc:"it stays until its end or rm"`
+	Checksums       bool   `json:"checksums" doc:"messages are checked on receipt"`
+	Timestamps      bool   `json:"timestamps" doc:"messages keep the time when they were accepted"`
 }
 
 func newCreatedJSON(ch *channel.Channel) createdJSON {

@@ -13,17 +13,17 @@ import (
 
 // A demoResult is what a run gave; its JSON form is part of the command's interface.
 type demoResult struct {
-	Root       string             `json:"root"`
-	Files      uint64             `json:"files"`
-	Bytes      uint64             `json:"bytes"` // content, without paths and headers
+	Root       string             `json:"root" doc:"of the tree"`
+	Files      uint64             `json:"files" doc:"received"`
+	Bytes      uint64             `json:"bytes" doc:"of contents"`
 	Elapsed    time.Duration      `json:"elapsed_ns"`
-	Lost       uint64             `json:"lost"`       // files of living senders that never came
-	Corrupt    uint64             `json:"corrupt"`    // content that did not match its hash
-	Unexpected uint64             `json:"unexpected"` // files that came twice
-	Unsent     uint64             `json:"unsent"`     // files that the killed sender did not get to
-	Holes      uint64             `json:"holes"`
-	Missed     bool               `json:"kill_missed"` // nobody could be killed, as was asked for
-	Latency    demoLatency        `json:"latency_ns"`
+	Lost       uint64             `json:"lost" doc:"files of living senders that never came"`
+	Corrupt    uint64             `json:"corrupt" doc:"files that did not match their hash"`
+	Unexpected uint64             `json:"unexpected" doc:"files that came twice"`
+	Unsent     uint64             `json:"unsent" doc:"files that the killed sender did not get to"`
+	Holes      uint64             `json:"holes" doc:"slots of the dead, skipped"`
+	Missed     bool               `json:"kill_missed" doc:"nobody could be killed"`
+	Latency    demoLatency        `json:"latency_ns" doc:"from commit to receipt"`
 	Senders    []demoSenderResult `json:"senders"`
 	Deaths     []demoDeath        `json:"deaths"`
 }
@@ -39,15 +39,15 @@ type demoLatency struct {
 type demoSenderResult struct {
 	Number   int  `json:"number"`
 	PID      int  `json:"pid"`
-	Files    int  `json:"files"`
-	Received int  `json:"received"`
+	Files    int  `json:"files" doc:"it had to send"`
+	Received int  `json:"received" doc:"files of it"`
 	Killed   bool `json:"killed"`
 }
 
 type demoDeath struct {
 	PID  uint32 `json:"pid"`
 	Role string `json:"role"`
-	Comm string `json:"comm"`
+	Comm string `json:"comm" doc:"name of the process"`
 }
 
 // verdict is an error if a promise was broken.

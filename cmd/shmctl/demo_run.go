@@ -173,14 +173,14 @@ func (d *demo) reserving(pid int) bool {
 // end completes the run: it collects the senders, takes the figures and removes the channel.
 func (d *demo) end(ctx context.Context) error {
 	err := <-d.ended
-	d.count()
-	if d.ch.State() != 0 { // not closed by abandon
-		_, serr := d.ch.Shutdown(ctx, channel.ShutdownOptions{
-			Reason: "demo is over", AtDeadline: channel.Force,
-		})
-		err = errors.Join(err, serr, d.ch.Close())
+	if d.ch.State() == 0 { // closed by abandon
+		return err
 	}
-	return err
+	_, serr := d.ch.Shutdown(ctx, channel.ShutdownOptions{
+		Reason: "demo is over", AtDeadline: channel.Force,
+	})
+	d.count() // whoever died was settled by then at the latest
+	return errors.Join(err, serr, d.ch.Close())
 }
 
 // abandon ends everything early: after an error or Ctrl-C nothing stays behind.
@@ -217,6 +217,7 @@ func (d *demo) count() {
 	r.Missed = d.opts.kill && !slices.ContainsFunc(d.senders, func(s *demoSender) bool {
 		return s.killed
 	})
+	r.Deaths = []demoDeath{}
 	for _, death := range stats.Deaths {
 		r.Deaths = append(r.Deaths, demoDeath{
 			PID: death.PID, Role: death.Role.String(), Comm: death.Comm,

@@ -127,8 +127,8 @@ func (g deps) dot(names []string) string {
 // depsJSON is an element of what deps --json prints.
 type depsJSON struct {
 	Name       string   `json:"name"`
-	DependsOn  []string `json:"depends_on"`
-	Dependents []string `json:"dependents"`
+	DependsOn  []string `json:"depends_on" doc:"channels"`
+	Dependents []string `json:"dependents" doc:"channels that depend on it"`
 }
 
 func (g deps) json(names []string) []depsJSON {

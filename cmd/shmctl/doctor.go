@@ -60,10 +60,10 @@ const (
 
 // A finding is one thing that was examined. Its fields are those of doctor --json.
 type finding struct {
-	Check  string `json:"check"`
-	Status string `json:"status"` // ok, warn, fail
+	Check  string `json:"check" doc:"what was examined"`
+	Status string `json:"status" doc:"ok, warn, fail"`
 	Detail string `json:"detail"`
-	Remedy string `json:"remedy"` // empty if ok
+	Remedy string `json:"remedy" doc:"empty if ok"`
 }
 
 func well(check, detail string) finding { return finding{check, findingOK, detail, ""} }
@@ -190,9 +190,9 @@ func doctorText(found []finding, sweeps []sweep) string {
 
 // doctorJSON is what doctor --json prints.
 type doctorJSON struct {
-	Status   string      `json:"status"` // the worst
+	Status   string      `json:"status" doc:"the worst: ok, warn, fail"`
 	Findings []finding   `json:"findings"`
-	Removed  []sweepJSON `json:"removed"`
+	Removed  []sweepJSON `json:"removed" doc:"with --fix"`
 }
 
 func newDoctorJSON(found []finding, sweeps []sweep) doctorJSON {

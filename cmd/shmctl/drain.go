@@ -87,12 +87,12 @@ func drainText(p channel.Progress) string {
 // drainedJSON is what drain --json prints, also when it fails.
 type drainedJSON struct {
 	Name      string `json:"name"`
-	State     string `json:"state"`
+	State     string `json:"state" doc:"after it"`
 	Reason    string `json:"reason"`
-	Delivered uint64 `json:"delivered"`
-	Left      uint64 `json:"left"`
+	Delivered uint64 `json:"delivered" doc:"messages, while it waited"`
+	Left      uint64 `json:"left" doc:"slots"`
 	ElapsedNs int64  `json:"elapsed_ns"`
-	Waited    string `json:"waited"`
+	Waited    string `json:"waited" doc:"for whom, in words"`
 }
 
 func newDrainedJSON(r channel.Report, reason string) drainedJSON {

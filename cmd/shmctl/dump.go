@@ -59,21 +59,21 @@ texts of reasons and busy notes.`,
 // A dumped is what dump found. Its fields are those of dump --json.
 type dumped struct {
 	Name   string      `json:"name"`
-	Path   string      `json:"path"`
-	Size   int64       `json:"size"`
-	Error  string      `json:"error"` // why it is no segment of this program; empty: it is
+	Path   string      `json:"path" doc:"of the file"`
+	Size   int64       `json:"size" doc:"bytes of the file"`
+	Error  string      `json:"error" doc:"why it is no segment of ours, or what is wrong with it"`
 	Tables []dumpTable `json:"tables"`
-	Slots  []dumpSlot  `json:"slots"`
+	Slots  []dumpSlot  `json:"slots" doc:"of the ring, those in use"`
 }
 
 // A dumpSlot is one slot in use.
 type dumpSlot struct {
 	Position uint64 `json:"position"`
-	Commit   string `json:"commit"` // the word, hexadecimal
-	Kind     string `json:"kind"`   // none, inline, arena, aborted
-	Length   uint32 `json:"length"`
-	State    string `json:"state"` // committed, reserved, taken, corrupt: why
-	Payload  []byte `json:"payload,omitempty"`
+	Commit   string `json:"commit" doc:"the word, hexadecimal"`
+	Kind     string `json:"kind" doc:"none, inline, arena, aborted"`
+	Length   uint32 `json:"length" doc:"bytes"`
+	State    string `json:"state" doc:"committed, reserved, taken, or what is wrong"`
+	Payload  []byte `json:"payload,omitempty" doc:"the first bytes, with --payload"`
 }
 
 // payloadMost is how much of a payload is printed.

@@ -15,16 +15,16 @@ import (
 // A dumpTable is one struct of the segment.
 type dumpTable struct {
 	Struct string      `json:"struct"`
-	Index  int         `json:"index"`  // of a row; -1: there is one only
-	Offset uint64      `json:"offset"` // in the file
-	Words  []dumpField `json:"words"`  // that are not zero
+	Index  int         `json:"index" doc:"of a row; -1: there is one only"`
+	Offset uint64      `json:"offset" doc:"in the file"`
+	Words  []dumpField `json:"words" doc:"those that are not zero"`
 }
 
 type dumpField struct {
-	Offset uint64 `json:"offset"` // in the file
+	Offset uint64 `json:"offset" doc:"in the file"`
 	Name   string `json:"name"`
 	Value  string `json:"value"`
-	Text   string `json:"text"` // what it says, if that is not plain
+	Text   string `json:"text" doc:"the same as a time or in hexadecimal"`
 }
 
 // tables reads the rows of a table; those that are all zero are left out.

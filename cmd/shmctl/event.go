@@ -156,17 +156,17 @@ func (a *app) openEvent(
 // signalJSON is what event signal --json and event wait --json print.
 type signalJSON struct {
 	Name     string `json:"name"`
-	Path     string `json:"path"`
-	Instance string `json:"instance"`
+	Path     string `json:"path" doc:"of the file"`
+	Instance string `json:"instance" doc:"hexadecimal"`
 	valueJSON
 }
 
 // valueJSON is a sequence and its value.
 type valueJSON struct {
-	Sequence uint64  `json:"sequence"`
-	Size     int     `json:"size"`
-	Text     *string `json:"text,omitempty"` // if the value is UTF-8
-	Data     []byte  `json:"data,omitempty"` // else, in base64
+	Sequence uint64  `json:"sequence" doc:"of signals"`
+	Size     int     `json:"size" doc:"bytes of the value"`
+	Text     *string `json:"text,omitempty" doc:"the value, if it is UTF-8"`
+	Data     []byte  `json:"data,omitempty" doc:"the value, if it is not"`
 }
 
 func newSignalJSON(e *channel.Event, seq uint64, value []byte) signalJSON {

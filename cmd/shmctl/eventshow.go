@@ -79,19 +79,19 @@ func (s *eventView) text() string {
 // eventJSON is what event show --json prints.
 type eventJSON struct {
 	Name     string       `json:"name"`
-	Path     string       `json:"path"`
-	Size     int64        `json:"file_size"`
-	Mode     string       `json:"mode"`
-	UID      uint32       `json:"uid"`
-	GID      uint32       `json:"gid"`
-	Attached bool         `json:"attached"`
-	Instance string       `json:"instance"`
+	Path     string       `json:"path" doc:"of the file"`
+	Size     int64        `json:"file_size" doc:"bytes"`
+	Mode     string       `json:"mode" doc:"permissions, octal"`
+	UID      uint32       `json:"uid" doc:"of the owner"`
+	GID      uint32       `json:"gid" doc:"of the owner"`
+	Attached bool         `json:"attached" doc:"somebody is"`
+	Instance string       `json:"instance" doc:"hexadecimal"`
 	Created  time.Time    `json:"created"`
 	Creator  *creatorJSON `json:"creator"`
 	valueJSON
-	Persistent      bool              `json:"persistent"`
-	MaxParticipants int               `json:"max_participants"`
-	Participants    []participantJSON `json:"participants"`
+	Persistent      bool              `json:"persistent" doc:"it stays until rm"`
+	MaxParticipants int               `json:"max_participants" doc:"at a time"`
+	Participants    []participantJSON `json:"participants" doc:"whose messages are signals"`
 }
 
 func (s *eventView) json() eventJSON {

@@ -36,12 +36,12 @@ func formatLine(dst []byte, m channel.Message) ([]byte, error) {
 
 // messageJSON is a line of recv --json.
 type messageJSON struct {
-	Position    uint64     `json:"position"`
-	Size        int        `json:"size"`
-	Sent        *time.Time `json:"sent,omitempty"`
-	Redelivered bool       `json:"redelivered"`
-	Text        *string    `json:"text,omitempty"` // if the payload is UTF-8
-	Data        []byte     `json:"data,omitempty"` // else, in base64
+	Position    uint64     `json:"position" doc:"in the channel"`
+	Size        int        `json:"size" doc:"bytes"`
+	Sent        *time.Time `json:"sent,omitempty" doc:"of channels with timestamps"`
+	Redelivered bool       `json:"redelivered" doc:"a receiver that died may have been given it"`
+	Text        *string    `json:"text,omitempty" doc:"the payload, if it is UTF-8"`
+	Data        []byte     `json:"data,omitempty" doc:"the payload, if it is not"`
 }
 
 func formatJSON(dst []byte, m channel.Message) ([]byte, error) {

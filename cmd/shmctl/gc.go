@@ -221,9 +221,9 @@ func sweepsText(sweeps []sweep) string {
 // sweepJSON is an element of gc --json.
 type sweepJSON struct {
 	Name   string `json:"name"`
-	Path   string `json:"path"`
-	Size   int64  `json:"size"`
-	Action string `json:"action"` // removed, removable, spared, failed
+	Path   string `json:"path" doc:"of the file"`
+	Size   int64  `json:"size" doc:"bytes of the file"`
+	Action string `json:"action" doc:"removed, removable (a dry run), spared, failed"`
 	Reason string `json:"reason"`
 }
 

@@ -92,28 +92,28 @@ func byName(found []checked) []checked {
 
 // healthJSON is what health --json prints.
 type healthJSON struct {
-	Status   string          `json:"status"` // OK, WARNING, CRITICAL, UNKNOWN
-	Code     int             `json:"code"`
-	Channels []channelHealth `json:"channels"`
+	Status   string          `json:"status" doc:"OK, WARNING, CRITICAL, UNKNOWN"`
+	Code     int             `json:"code" doc:"the exit code"`
+	Channels []channelHealth `json:"channels" doc:"by name"`
 }
 
 // channelHealth is one channel of it. What was not found out is zero.
 type channelHealth struct {
 	Name         string    `json:"name"`
-	Status       string    `json:"status"` // healthy, degraded, unhealthy, unknown
-	Reasons      []string  `json:"reasons"`
-	State        string    `json:"state"`
-	At           time.Time `json:"at"`
-	Depth        uint64    `json:"depth"`
-	Slots        uint64    `json:"slots"`
-	Growth       float64   `json:"growth"`
-	FullInNs     int64     `json:"full_in_ns"`
-	FullForNs    int64     `json:"full_for_ns"`
-	OldestWaitNs int64     `json:"oldest_wait_ns"`
-	Senders      int       `json:"senders"`
-	Receivers    int       `json:"receivers"`
-	Dead         []string  `json:"dead"`
-	Stuck        []string  `json:"stuck"`
+	Status       string    `json:"status" doc:"healthy, degraded, unhealthy, unknown"`
+	Reasons      []string  `json:"reasons" doc:"in words, the worst first"`
+	State        string    `json:"state" doc:"empty if unknown"`
+	At           time.Time `json:"at" doc:"when it was looked at"`
+	Depth        uint64    `json:"depth" doc:"slots in use"`
+	Slots        uint64    `json:"slots" doc:"of the ring"`
+	Growth       float64   `json:"growth" doc:"slots a second, over the looks"`
+	FullInNs     int64     `json:"full_in_ns" doc:"if it goes on so; 0: it will not be"`
+	FullForNs    int64     `json:"full_for_ns" doc:"for so long a sender has waited for room"`
+	OldestWaitNs int64     `json:"oldest_wait_ns" doc:"for so long a receiver has let messages lie"`
+	Senders      int       `json:"senders" doc:"living"`
+	Receivers    int       `json:"receivers" doc:"living"`
+	Dead         []string  `json:"dead" doc:"without a successor, in words"`
+	Stuck        []string  `json:"stuck" doc:"living, and holding others up, in words"`
 }
 
 func newHealthJSON(code int, found []checked) healthJSON {

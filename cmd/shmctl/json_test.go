@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -76,11 +74,7 @@ func TestJSONFieldsStay(t *testing.T) {
 	doctor, err := json.Marshal(newDoctorJSON([]finding{well("check", "detail")}, nil))
 	require.NoError(t, err)
 	outputs["doctor"] = string(doctor)
-	for verb, v := range map[string]any{"latency": latencyJSON{}, "replay": recordingJSON{}} {
-		text, err := json.Marshal(v)
-		require.NoError(t, err)
-		outputs[verb] = string(text)
-	}
+	outputs["latency"] = run1(t, "latency", "-n", "10", "--json")
 	outputs["deps"] = run1(t, "deps", "--json")
 	outputs["health"] = run1(t, "health", "q", "--samples", "1", "--json")
 	require.NoError(t, rx.Close())
@@ -89,7 +83,7 @@ func TestJSONFieldsStay(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "shmring.bad"), []byte("x"), 0o600))
 	outputs["ls-broken"] = run1(t, "ls", "--json")
-	run1(t, "rm", "-f", "bad")
+	outputs["rm"] = run1(t, "rm", "-f", "bad", "--json")
 
 	run1(t, "create", "q", "--timestamps")
 	run1(t, "send", "q", "text", "\xff")
@@ -98,6 +92,10 @@ func TestJSONFieldsStay(t *testing.T) {
 	outputs["dump"] = run1(t, "dump", "q", "--payload", "--json")
 	outputs["recv"] = "[" + strings.Join(strings.Split(strings.TrimSpace(
 		run1(t, "recv", "q", "--json", "--count", "2")), "\n"), ",") + "]"
+	file := filepath.Join(t.TempDir(), "f.rec")
+	run1(t, "send", "q", "text")
+	run1(t, "record", "q", file, "-n", "1")
+	outputs["replay"] = run1(t, "replay", file, "--check", "--json")
 	run1(t, "rm", "q")
 
 	run1(t, "create", "q")
@@ -129,7 +127,9 @@ func TestJSONFieldsStay(t *testing.T) {
 	require.NoError(t, err)
 	outputs["recover"] = string(repairs)
 
-	outputs["bench"] = benchJSON(t)
+	outputs["bench"] = run1(t, "bench", "--json", "--time", "20ms", "--mode", "roundtrip",
+		"--cores", "none")
+	outputs["demo"] = run1(t, "demo", "--json", "--source", "testdata", "--senders", "1")
 
 	death, err := json.Marshal(newStatJSON(&view{
 		stats: channel.Stats{Deaths: []channel.Death{{PID: 1}}}, err: channel.ErrCorrupt,
@@ -139,6 +139,11 @@ func TestJSONFieldsStay(t *testing.T) {
 	outputs["stat-death"] = string(death)
 
 	for verb, text := range outputs {
+		requireSchema(t, verb, text)
+		if *update {
+			requireWrite(t, filepath.Join("testdata", "fields", verb+".txt"),
+				strings.Join(fields(t, text), "\n")+"\n")
+		}
 		want, err := os.ReadFile(filepath.Join("testdata", "fields", verb+".txt"))
 		require.NoError(t, err)
 		assert.Equal(t, strings.Fields(string(want)), fields(t, text), "%s --json", verb)
@@ -159,71 +164,4 @@ func watched(t *testing.T, name string) string {
 	require.Equal(t, exitOK, <-code)
 	require.NoError(t, w.Close())
 	return line
-}
-
-// TestJSONFieldsAreDocumented looks for every field in the manual.
-func TestJSONFieldsAreDocumented(t *testing.T) {
-	manual, err := os.ReadFile(filepath.Join("..", "..", "docs", "SHMCTL.md"))
-	require.NoError(t, err)
-	lists, err := filepath.Glob(filepath.Join("testdata", "fields", "*.txt"))
-	require.NoError(t, err)
-	require.NotEmpty(t, lists)
-	for _, list := range lists {
-		names, err := os.ReadFile(list)
-		require.NoError(t, err)
-		for _, name := range strings.Fields(string(names)) {
-			name = name[strings.LastIndexByte(name, '.')+1:]
-			assert.Contains(t, string(manual), "`"+strings.TrimPrefix(name, "[]")+"`", list)
-		}
-	}
-}
-
-func TestTheManualHasEveryVerbFlagAndExitCode(t *testing.T) {
-	manual, err := os.ReadFile(filepath.Join("..", "..", "docs", "SHMCTL.md"))
-	require.NoError(t, err)
-	for _, cmd := range verbs(newRootCmd(newApp())) {
-		use := strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + cmd.Use
-		assert.Contains(t, string(manual), use)
-		cmd.LocalFlags().VisitAll(func(flag *pflag.Flag) {
-			if !flag.Hidden {
-				assert.Contains(t, string(manual), "--"+flag.Name, use)
-			}
-		})
-	}
-	for line := range strings.Lines(exitCodesText) {
-		if code, _, ok := strings.Cut(strings.TrimPrefix(line, "  "), " "); ok && code != "" &&
-			strings.Trim(code, "0123456789") == "" {
-			assert.Contains(t, string(manual), "| "+code+" |")
-		}
-	}
-}
-
-// verbs returns every command that a user may give, also those of a command.
-func verbs(parent *cobra.Command) []*cobra.Command {
-	var found []*cobra.Command
-	for _, cmd := range parent.Commands() {
-		if cmd.Hidden || !cmd.Runnable() {
-			continue
-		}
-		found = append(found, cmd)
-		if cmd.Name() != "completion" { // its shells are not ours
-			found = append(found, verbs(cmd)...)
-		}
-	}
-	return found
-}
-
-func TestEveryVerbCompletesItsArguments(t *testing.T) {
-	for _, cmd := range verbs(newRootCmd(newApp())) {
-		assert.NotNil(t, cmd.ValidArgsFunction, cmd.CommandPath())
-	}
-}
-
-func TestEveryVerbHasAnExampleOfItself(t *testing.T) {
-	for _, cmd := range verbs(newRootCmd(newApp())) {
-		if cmd.Name() == "completion" { // its help says it
-			continue
-		}
-		assert.Contains(t, cmd.Example, cmd.CommandPath(), cmd.CommandPath())
-	}
 }

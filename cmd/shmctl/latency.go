@@ -152,8 +152,8 @@ type latencyJSON struct {
 	P50Ns     int64 `json:"p50_ns"`
 	P99Ns     int64 `json:"p99_ns"`
 	MaxNs     int64 `json:"max_ns"`
-	ElapsedNs int64 `json:"elapsed_ns"` // since the first sample
-	Size      int   `json:"size"`
+	ElapsedNs int64 `json:"elapsed_ns" doc:"since the first sample"`
+	Size      int   `json:"size" doc:"bytes of a message"`
 }
 
 func (a *app) showLatency(

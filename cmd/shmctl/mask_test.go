@@ -26,7 +26,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\b(receiver|sender|controller|member)( +)\d+\b`), "$1${2}ID"},
 	{regexp.MustCompile(`\b(a long while ago|\d+ \w+ ago|now)\b`), "AGO"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(ns|µs|ms|s)\b`), "TIME"},
-	{regexp.MustCompile(`  +`), "  "}, // columns are as wide as what was masked
+	{regexp.MustCompile(`(\S)  +`), "$1  "}, // columns are as wide as what was masked
 	{regexp.MustCompile(` +\n`), "\n"},
 }
 

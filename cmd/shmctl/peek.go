@@ -162,11 +162,11 @@ func (p *peeking) show(pos uint64, g ring.Glance) error {
 
 // peekJSON is a line of peek --json.
 type peekJSON struct {
-	Position uint64     `json:"position"`
-	Size     int        `json:"size"`
-	Sent     *time.Time `json:"sent,omitempty"`
-	Text     *string    `json:"text,omitempty"` // if the payload is UTF-8
-	Data     []byte     `json:"data,omitempty"` // else, in base64
+	Position uint64     `json:"position" doc:"in the channel"`
+	Size     int        `json:"size" doc:"bytes"`
+	Sent     *time.Time `json:"sent,omitempty" doc:"of channels with timestamps"`
+	Text     *string    `json:"text,omitempty" doc:"the payload, if it is UTF-8"`
+	Data     []byte     `json:"data,omitempty" doc:"the payload, if it is not"`
 }
 
 // notes says what was not shown.

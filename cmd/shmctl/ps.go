@@ -104,6 +104,6 @@ func (a *app) lookAny(ctx context.Context, e channel.Entry) view {
 
 // psJSON is an element of ps --json.
 type psJSON struct {
-	Channel string `json:"channel"`
+	Channel string `json:"channel" doc:"or event"`
 	participantJSON
 }

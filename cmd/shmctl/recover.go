@@ -172,15 +172,15 @@ func (r *repairs) text() string {
 // repairsJSON is what recover --json prints, also when it fails.
 type repairsJSON struct {
 	Name    string           `json:"name"`
-	State   string           `json:"state"`
-	Reason  string           `json:"reason"`
-	Before  string           `json:"before"`
-	Killed  int              `json:"killed"` // 0: nobody
-	Corrupt uint64           `json:"corrupt"`
-	Holes   uint64           `json:"holes"`
-	Kept    uint64           `json:"kept"`
-	Deaths  []deathJSON      `json:"deaths"`
-	History []transitionJSON `json:"history"`
+	State   string           `json:"state" doc:"after it"`
+	Reason  string           `json:"reason" doc:"of the state"`
+	Before  string           `json:"before" doc:"the state when it came"`
+	Killed  int              `json:"killed" doc:"pid; 0: nobody"`
+	Corrupt uint64           `json:"corrupt" doc:"damaged words found"`
+	Holes   uint64           `json:"holes" doc:"unfilled slots of the dead, which a receiver skips"`
+	Kept    uint64           `json:"kept" doc:"messages that are there"`
+	Deaths  []deathJSON      `json:"deaths" doc:"since then"`
+	History []transitionJSON `json:"history" doc:"since then"`
 }
 
 func newRepairsJSON(name string, r *repairs) repairsJSON {

@@ -153,12 +153,12 @@ func (s *sending) replay(ctx context.Context, records *recordReader, o replayOpt
 type recordingJSON struct {
 	Start       time.Time `json:"start"`
 	Messages    int       `json:"messages"`
-	Bytes       int64     `json:"bytes"` // of payloads
-	Largest     int       `json:"largest"`
-	Redelivered int       `json:"redelivered"`
-	DurationNs  int64     `json:"duration_ns"` // from the first message to the last
-	Size        int64     `json:"size"`        // of the header and the whole records
-	Torn        int64     `json:"torn"`        // bytes behind them
+	Bytes       int64     `json:"bytes" doc:"of payloads"`
+	Largest     int       `json:"largest" doc:"bytes"`
+	Redelivered int       `json:"redelivered" doc:"messages that may be in it twice"`
+	DurationNs  int64     `json:"duration_ns" doc:"from the first to the last"`
+	Size        int64     `json:"size" doc:"bytes of the header and whole records"`
+	Torn        int64     `json:"torn" doc:"bytes behind them"`
 }
 
 func (a *app) checkRecording(ctx context.Context, file string, o replayOptions) error {

@@ -175,24 +175,24 @@ func waitedFor(e manager.End) string {
 
 // endsJSON is what shutdown --json prints, also when it fails.
 type endsJSON struct {
-	Channels     []endJSON `json:"channels"`
-	Delivered    uint64    `json:"delivered"`
-	Discarded    uint64    `json:"discarded"`
-	NotDelivered uint64    `json:"not_delivered"`
-	Left         uint64    `json:"left"`
+	Channels     []endJSON `json:"channels" doc:"in the order in which they ended"`
+	Delivered    uint64    `json:"delivered" doc:"messages, of all"`
+	Discarded    uint64    `json:"discarded" doc:"messages, by force"`
+	NotDelivered uint64    `json:"not_delivered" doc:"messages at most, of mute receivers"`
+	Left         uint64    `json:"left" doc:"slots"`
 	ElapsedNs    int64     `json:"elapsed_ns"`
 }
 
 type endJSON struct {
 	Name         string `json:"name"`
-	State        string `json:"state"`
-	Delivered    uint64 `json:"delivered"`
-	Discarded    uint64 `json:"discarded"`
-	NotDelivered uint64 `json:"not_delivered"`
-	Left         uint64 `json:"left"`
-	ElapsedNs    int64  `json:"elapsed_ns"`
-	Waited       string `json:"waited"`
-	Error        string `json:"error"`
+	State        string `json:"state" doc:"after it"`
+	Delivered    uint64 `json:"delivered" doc:"messages"`
+	Discarded    uint64 `json:"discarded" doc:"messages, by force"`
+	NotDelivered uint64 `json:"not_delivered" doc:"messages at most"`
+	Left         uint64 `json:"left" doc:"slots"`
+	ElapsedNs    int64  `json:"elapsed_ns" doc:"from its turn on"`
+	Waited       string `json:"waited" doc:"for whom, in words"`
+	Error        string `json:"error" doc:"empty if it ended"`
 }
 
 func newEndsJSON(r manager.Report) endsJSON {

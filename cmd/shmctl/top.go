@@ -118,13 +118,13 @@ func (a *app) topOnce(ctx context.Context, o topOptions) error {
 type topRowJSON struct {
 	Name      string    `json:"name"`
 	State     string    `json:"state"`
-	Depth     uint64    `json:"depth"`
-	Slots     uint64    `json:"slots"`
-	SentS     float64   `json:"sent_per_s"`
-	ReceivedS float64   `json:"received_per_s"`
-	Senders   int       `json:"senders"`
-	Receivers int       `json:"receivers"`
-	Troubles  []trouble `json:"troubles"`
+	Depth     uint64    `json:"depth" doc:"slots in use"`
+	Slots     uint64    `json:"slots" doc:"of the ring"`
+	SentS     float64   `json:"sent_per_s" doc:"messages"`
+	ReceivedS float64   `json:"received_per_s" doc:"messages"`
+	Senders   int       `json:"senders" doc:"living"`
+	Receivers int       `json:"receivers" doc:"living"`
+	Troubles  []trouble `json:"troubles" doc:"what holds it up"`
 }
 
 func topJSON(rows []topRow) []topRowJSON {

@@ -12,8 +12,8 @@ import (
 // A trouble is something that holds a channel up: what is wrong and who holds it, and what to
 // do. The words about who are those of the errors of a deadline.
 type trouble struct {
-	What   string `json:"what"`
-	Remedy string `json:"remedy"`
+	What   string `json:"what" doc:"is wrong, and who holds it up"`
+	Remedy string `json:"remedy" doc:"what to do"`
 }
 
 // troubles finds what holds the channel up. It is never nil.

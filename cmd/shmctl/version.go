@@ -13,11 +13,11 @@ import (
 // versionJSON is what version --json prints.
 type versionJSON struct {
 	Version     string `json:"version"`
-	Revision    string `json:"revision"`
-	Modified    bool   `json:"modified"`
-	Layout      int    `json:"layout"`
-	Fingerprint string `json:"fingerprint"`
-	Go          string `json:"go"`
+	Revision    string `json:"revision" doc:"if the build recorded it"`
+	Modified    bool   `json:"modified" doc:"since that revision"`
+	Layout      int    `json:"layout" doc:"version of the layout of segments"`
+	Fingerprint string `json:"fingerprint" doc:"of the layout, hexadecimal"`
+	Go          string `json:"go" doc:"version"`
 	Platform    string `json:"platform"`
 }
 

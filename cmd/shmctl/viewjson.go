@@ -13,16 +13,16 @@ import (
 // be read is left out.
 type summaryJSON struct {
 	Name     string        `json:"name"`
-	Path     string        `json:"path"`
-	State    string        `json:"state"`
-	Reason   string        `json:"reason"`
-	Error    string        `json:"error,omitempty"`
-	Size     int64         `json:"size"`
-	Mode     string        `json:"mode"`
-	UID      uint32        `json:"uid"`
-	GID      uint32        `json:"gid"`
-	Attached bool          `json:"attached"`
-	Instance string        `json:"instance,omitempty"`
+	Path     string        `json:"path" doc:"of the file"`
+	State    string        `json:"state" doc:"of the channel, or one word for why it is none"`
+	Reason   string        `json:"reason" doc:"of the state"`
+	Error    string        `json:"error,omitempty" doc:"why it cannot be shown as a channel"`
+	Size     int64         `json:"size" doc:"bytes of the file"`
+	Mode     string        `json:"mode" doc:"permissions, octal"`
+	UID      uint32        `json:"uid" doc:"of the owner"`
+	GID      uint32        `json:"gid" doc:"of the owner"`
+	Attached bool          `json:"attached" doc:"somebody is"`
+	Instance string        `json:"instance,omitempty" doc:"hexadecimal"`
 	Created  *time.Time    `json:"created,omitempty"`
 	Creator  *creatorJSON  `json:"creator,omitempty"`
 	Geometry *geometryJSON `json:"geometry,omitempty"`
@@ -32,75 +32,75 @@ type summaryJSON struct {
 type creatorJSON struct {
 	PID  uint32 `json:"pid"`
 	UID  uint32 `json:"uid"`
-	Comm string `json:"comm"`
+	Comm string `json:"comm" doc:"name of the process"`
 }
 
 type countersJSON struct {
-	Depth         uint64 `json:"depth"`
-	ArenaUsed     uint64 `json:"arena_used"`
-	Sent          uint64 `json:"sent"`
-	SentBytes     uint64 `json:"sent_bytes"`
-	Received      uint64 `json:"received"`
-	ReceivedBytes uint64 `json:"received_bytes"`
-	Holes         uint64 `json:"holes"`
-	Aborted       uint64 `json:"aborted"`
-	Discarded     uint64 `json:"discarded"`
-	NotDelivered  uint64 `json:"not_delivered"`
-	Corrupt       uint64 `json:"corrupt"`
-	Senders       int    `json:"senders"`
-	Receivers     int    `json:"receivers"`
+	Depth         uint64 `json:"depth" doc:"slots in use"`
+	ArenaUsed     uint64 `json:"arena_used" doc:"bytes"`
+	Sent          uint64 `json:"sent" doc:"messages"`
+	SentBytes     uint64 `json:"sent_bytes" doc:"of payloads"`
+	Received      uint64 `json:"received" doc:"messages"`
+	ReceivedBytes uint64 `json:"received_bytes" doc:"of payloads"`
+	Holes         uint64 `json:"holes" doc:"slots of the dead, skipped"`
+	Aborted       uint64 `json:"aborted" doc:"slots given back unsent"`
+	Discarded     uint64 `json:"discarded" doc:"messages, by forced closes"`
+	NotDelivered  uint64 `json:"not_delivered" doc:"messages at most, of mute receivers"`
+	Corrupt       uint64 `json:"corrupt" doc:"impossible words found"`
+	Senders       int    `json:"senders" doc:"living"`
+	Receivers     int    `json:"receivers" doc:"living"`
 }
 
 // statJSON is what stat --json prints.
 type statJSON struct {
 	summaryJSON
-	Troubles     []trouble         `json:"troubles"`
-	Participants []participantJSON `json:"participants"`
-	History      []transitionJSON  `json:"history"`
-	Deaths       []deathJSON       `json:"deaths"`
+	Troubles     []trouble         `json:"troubles" doc:"what holds it up"`
+	Participants []participantJSON `json:"participants" doc:"who takes part"`
+	History      []transitionJSON  `json:"history" doc:"the last changes of state"`
+	Deaths       []deathJSON       `json:"deaths" doc:"the last ones"`
 }
 
 type participantJSON struct {
-	Place     int       `json:"place"`
-	Claim     uint64    `json:"claim"`
-	Role      string    `json:"role"`
-	PID       uint32    `json:"pid"`
-	Comm      string    `json:"comm"`
-	Who       string    `json:"who"`
+	Place     int       `json:"place" doc:"row of the table"`
+	Claim     uint64    `json:"claim" doc:"unique in the life of the channel"`
+	Role      string    `json:"role" doc:"receiver, sender, controller, member (of an event)"`
+	PID       uint32    `json:"pid" doc:"in its own pid namespace"`
+	Comm      string    `json:"comm" doc:"name of the process"`
+	Who       string    `json:"who" doc:"pid and name in words"`
 	Since     time.Time `json:"since"`
-	Condition string    `json:"condition"` // alive, stopped, closing, busy, stuck, dead
-	Doing     string    `json:"doing"`     // in words
-	Busy      string    `json:"busy"`
-	Waiting   string    `json:"waiting"` // data, space, hole, drain, state or empty
+	Condition string    `json:"condition" doc:"alive, stopped, closing, busy, stuck, dead"`
+	Doing     string    `json:"doing" doc:"in the words of the errors of a deadline"`
+	Busy      string    `json:"busy" doc:"its note; empty: not busy"`
+	Waiting   string    `json:"waiting" doc:"data, space, hole, drain, state or empty"`
 	WaitingNs int64     `json:"waiting_ns"`
-	Progress  time.Time `json:"progress"`
-	Held      uint32    `json:"held"`
-	Reserved  uint64    `json:"reserved"`
-	Messages  uint64    `json:"messages"`
-	Bytes     uint64    `json:"bytes"`
-	Waits     uint64    `json:"waits"`
-	Parks     uint64    `json:"parks"`
-	Wakes     uint64    `json:"wakes"`
+	Progress  time.Time `json:"progress" doc:"the last one; lags by up to 256 messages"`
+	Held      uint32    `json:"held" doc:"messages or leases; told late, 0 is no proof"`
+	Reserved  uint64    `json:"reserved" doc:"slots being filled"`
+	Messages  uint64    `json:"messages" doc:"sent or received"`
+	Bytes     uint64    `json:"bytes" doc:"of payloads"`
+	Waits     uint64    `json:"waits" doc:"calls that waited"`
+	Parks     uint64    `json:"parks" doc:"sleeps in the kernel"`
+	Wakes     uint64    `json:"wakes" doc:"system calls to wake others"`
 }
 
 type transitionJSON struct {
-	Epoch  uint32    `json:"epoch"`
-	From   string    `json:"from"`
-	To     string    `json:"to"`
-	Forced bool      `json:"forced"`
+	Epoch  uint32    `json:"epoch" doc:"number of the change"`
+	From   string    `json:"from" doc:"a state"`
+	To     string    `json:"to" doc:"a state"`
+	Forced bool      `json:"forced" doc:"by close --force"`
 	Reason string    `json:"reason"`
-	PID    uint32    `json:"pid"`
-	Comm   string    `json:"comm"`
-	Role   string    `json:"role"`
+	PID    uint32    `json:"pid" doc:"of whoever changed it"`
+	Comm   string    `json:"comm" doc:"its name"`
+	Role   string    `json:"role" doc:"its role"`
 	At     time.Time `json:"at"`
 }
 
 type deathJSON struct {
-	Claim uint64    `json:"claim"`
+	Claim uint64    `json:"claim" doc:"unique in the life of the channel"`
 	PID   uint32    `json:"pid"`
 	Role  string    `json:"role"`
-	Comm  string    `json:"comm"`
-	At    time.Time `json:"at"`
+	Comm  string    `json:"comm" doc:"name of the process"`
+	At    time.Time `json:"at" doc:"when it was settled"`
 }
 
 func newSummaryJSON(v *view) summaryJSON {

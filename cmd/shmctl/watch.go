@@ -98,13 +98,13 @@ func changeText(c channel.Change) ([]byte, error) {
 
 // changeJSON is a line of watch --json.
 type changeJSON struct {
-	Kind   string    `json:"kind"`
-	State  string    `json:"state"`
-	Reason string    `json:"reason"`
-	Role   string    `json:"role"`
+	Kind   string    `json:"kind" doc:"state, joined, left, died"`
+	State  string    `json:"state" doc:"after it"`
+	Reason string    `json:"reason" doc:"of the state"`
+	Role   string    `json:"role" doc:"of who came, went or changed the state"`
 	PID    uint32    `json:"pid"`
-	Comm   string    `json:"comm"`
-	Claim  uint64    `json:"claim"`
+	Comm   string    `json:"comm" doc:"name of the process"`
+	Claim  uint64    `json:"claim" doc:"unique in the life of the channel"`
 	At     time.Time `json:"at"`
 }
 
