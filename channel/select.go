@@ -261,6 +261,7 @@ func (tx *Sender) ready() bool {
 	ready := true // also if the memory is gone: Send says so
 	_ = tx.ch.guardData(func() error {
 		ready = !errors.Is(tx.prod.Room(0), ring.ErrFull) || tx.peerDead() != nil
+		tx.prod.Disown()
 		return nil
 	})
 	tx.ch.token.Acquire(race.Room)

@@ -100,6 +100,8 @@ func (tx *Sender) sendSlow(ctx context.Context, p []byte) error {
 // allocating for the common one.
 func (tx *Sender) tryError(err error) error {
 	if err == ring.ErrFull { //nolint:errorlint // the ring returns its sentinels bare
+		// A fault is met again by the next call.
+		_ = tx.ch.guardData(func() error { tx.prod.Disown(); return nil })
 		return tx.full
 	}
 	return tx.ch.fail("send", tx.explain(context.Background(), err))

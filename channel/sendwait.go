@@ -152,6 +152,7 @@ func (tx *Sender) recheck(ctx context.Context, n int, since time.Time) (bool, er
 	case tx.ch.orphaned.Load():
 		return true, ErrOrphaned
 	}
+	tx.prod.Disown()
 	if w := tx.ch.state.Load(); !w.Valid() { // zeroes, maybe: nobody will make room here
 		return true, wordError(w)
 	}

@@ -34,3 +34,18 @@ func TestIntentOfNothingCoversNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestDisownSparesAReservation(t *testing.T) {
+	r, v := newRing(t, params(4, 64, 0))
+	p, intent := r.NewProducer(1), &v.Participants[1].Intent
+	_, err := p.Reserve(1)
+	require.NoError(t, err)
+	shown := intent.Load()
+	p.Disown()
+	require.Equal(t, shown, intent.Load())
+	require.NotZero(t, shown)
+	p.Abort()
+	intent.Store(shown) // as a recovery may
+	p.Disown()
+	require.Zero(t, intent.Load())
+}

@@ -107,6 +107,15 @@ func (p *Producer) wake() {
 	}
 }
 
+// Disown is for a sender that found no room: it clears an intent over slots of others, which
+// only a recovery of a damaged intent leaves, or whoever damages. A hole among them would wait
+// for this sender, and he for the room behind it.
+func (p *Producer) Disown() {
+	if !p.open.active && p.intent.Load() != 0 { // sync: intent
+		storeIntent(p.intent, 0) // sync: intent
+	}
+}
+
 func (p *Producer) count(messages, bytes int) {
 	p.messages += uint64(messages)
 	p.bytes += uint64(bytes)
