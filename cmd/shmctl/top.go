@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -29,7 +28,7 @@ func newTopCmd(a *app) *cobra.Command {
 		Long: `Top shows all channels, refreshed each --interval: how full each one is and was,
 messages a second in and out, who is there, what they wait for, and with a mark what has
 trouble. It takes part in none of them; only drain and recover, which it asks for by a second
-key, do.
+key, do. A narrow terminal has fewer columns, a wide one the trouble of each channel.
 
 Keys: up and down (k, j) choose a channel, enter shows its troubles, participants and history,
 esc goes back, s sorts by the next column, / filters by name, d drains, r recovers, q ends.
@@ -105,7 +104,7 @@ func (a *app) topOnce(ctx context.Context, o topOptions) error {
 		"WAITS FOR", "TROUBLE")
 	for _, r := range rows {
 		t.row(r.name(), r.view.state, r.depthText(), r.slotsText(), r.rateText(r.sent),
-			r.rateText(r.received), fmt.Sprint(r.view.stats.Senders), r.receiverText(), r.waits(),
+			r.rateText(r.received), r.countText(r.view.stats.Senders), r.receiverText(), r.waits(),
 			r.trouble())
 	}
 	if t.empty() {

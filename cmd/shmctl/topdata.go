@@ -16,7 +16,7 @@ import (
 // columns are what top sorts by.
 type columns []string
 
-var topSorts = columns{"name", "depth", "sent", "received"}
+var topSorts = columns{"name", "depth", "sent", "received", "trouble"}
 
 func (c columns) index(name string) int { return slices.Index(c, name) }
 
@@ -29,7 +29,7 @@ type topRow struct {
 }
 
 // depthsKept is how many depths the history of a channel has.
-const depthsKept = 10
+const depthsKept = pageSpark
 
 // A topSampler looks at all channels, again and again. It belongs to one goroutine.
 type topSampler struct {
@@ -58,7 +58,7 @@ func (s *topSampler) sample(ctx context.Context, a *app) ([]topRow, error) {
 		r := topRow{view: v, sent: -1, received: -1}
 		key := e.Name + " " + instanceText(e.Header.Instance)
 		if before, ok := s.last[key]; ok && v.err == nil && seconds > 0 {
-			r.sent = perSecond(v.stats.Sent, before.view.stats.Sent, seconds)
+			r.sent = perSecond(sentOf(v.stats), sentOf(before.view.stats), seconds)
 			r.received = perSecond(v.stats.Received, before.view.stats.Received, seconds)
 			r.depths = before.depths
 		}
@@ -74,6 +74,10 @@ func (s *topSampler) sample(ctx context.Context, a *app) ([]topRow, error) {
 	return rows, nil
 }
 
+// sentOf is how many messages were sent. A sender tells its count only now and then; what is
+// in the ring or behind it was sent, too.
+func sentOf(s channel.Stats) uint64 { return max(s.Sent, s.Received+s.Depth) }
+
 // perSecond is a rate. A killed sender takes its last counts along, so that a counter may
 // go back.
 func perSecond(now, before uint64, seconds float64) float64 {
@@ -83,7 +87,8 @@ func perSecond(now, before uint64, seconds float64) float64 {
 	return float64(now-before) / seconds
 }
 
-// topArrange filters and sorts: by name upwards, by a number downwards.
+// topArrange filters and sorts: by name upwards, by a number downwards, by
+// trouble those that have it first.
 func topArrange(rows []topRow, sort, filter string) []topRow {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r topRow) bool {
 		return !strings.Contains(r.name(), filter)
@@ -97,6 +102,8 @@ func topArrange(rows []topRow, sort, filter string) []topRow {
 			order = cmp.Compare(b.sent, a.sent)
 		case "received":
 			order = cmp.Compare(b.received, a.received)
+		case "trouble":
+			order = cmp.Compare(min(1, len(b.trouble())), min(1, len(a.trouble())))
 		}
 		return cmp.Or(order, cmp.Compare(a.name(), b.name()))
 	})
@@ -153,15 +160,4 @@ func (r topRow) trouble() string {
 		return found[0].What
 	}
 	return ""
-}
-
-// spark draws shares from 0 to 1.
-func spark(shares []float64) string {
-	levels := []rune("▁▂▃▄▅▆▇█")
-	var b strings.Builder
-	for _, s := range shares {
-		level := int(s * float64(len(levels)))
-		b.WriteRune(levels[max(0, min(level, len(levels)-1))])
-	}
-	return b.String()
 }

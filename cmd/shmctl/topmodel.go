@@ -25,12 +25,17 @@ type topModel struct {
 	scroll  int      // of its page
 	typing  bool     // the filter is being typed
 	asking  string   // the verb that waits for yes
+	about   string   // the channel that it would be done to
 	working string   // the verb at work
 	notice  string   // what came of it
+	marks   topMarks
 }
 
 func newTopModel(ctx context.Context, a *app, o topOptions) topModel {
-	return topModel{ctx: ctx, app: a, o: o, sampler: &topSampler{}, width: 80, height: 24}
+	return topModel{
+		ctx: ctx, app: a, o: o, sampler: &topSampler{}, width: 80, height: 24,
+		marks: topMarksFor(a.getenv),
+	}
 }
 
 // Messages of the model to itself.
@@ -62,7 +67,7 @@ func (m topModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = max(msg.Width, 20), max(msg.Height, 6)
 	case topSampled:
 		m.rows, m.err = msg.rows, msg.err
-		m.choose(0)
+		m.keepChosen()
 		return m, tea.Tick(m.o.interval, func(time.Time) tea.Msg { return topTick{} })
 	case topTick:
 		return m, m.look()
@@ -97,6 +102,20 @@ func (m *topModel) choose(by int) {
 	m.chosen = rows[max(0, min(m.at(rows)+by, len(rows)-1))].name()
 }
 
+// keepChosen sees after a look whether the chosen channel is still there. What was asked about
+// one that went is not done to another.
+func (m *topModel) keepChosen() {
+	gone := m.chosen
+	m.choose(0)
+	if gone == "" || gone == m.chosen {
+		return
+	}
+	if m.detail || m.asking != "" {
+		m.notice = gone + " is gone"
+	}
+	m.detail, m.asking = false, ""
+}
+
 // key does what a key asks for.
 func (m topModel) key(msg tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 	key := msg.String()
@@ -111,16 +130,18 @@ func (m topModel) key(msg tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 		verb := m.asking
 		m.asking = ""
 		if key != "y" {
-			m.notice = verb + ": not done"
+			m.notice = verb + " " + m.about + ": not done"
 			return m, nil
 		}
-		m.working = verb + " " + m.chosen
-		return m, m.run(verb, m.chosen)
+		m.working = verb + " " + m.about
+		return m, m.run(verb, m.about)
 	}
 	m.notice = ""
 	switch key {
 	case "q":
 		return m, tea.Quit
+	case "ctrl+z":
+		return m, tea.Suspend
 	case "up", "k":
 		m.move(-1)
 	case "down", "j":
@@ -143,6 +164,7 @@ func (m topModel) key(msg tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 	case "d", "r":
 		if m.chosen != "" && m.working == "" {
 			m.asking = map[string]string{"d": "drain", "r": "recover"}[key]
+			m.about = m.chosen
 		}
 	}
 	return m, nil
@@ -151,7 +173,7 @@ func (m topModel) key(msg tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 // move moves the cursor, or the page of one channel.
 func (m *topModel) move(by int) {
 	if m.detail {
-		m.scroll = max(0, m.scroll+by)
+		m.scroll = max(0, min(m.scroll+by, len(m.page())-m.bodyHeight()))
 		return
 	}
 	m.choose(by)

@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
-	"github.com/dustin/go-humanize"
 )
 
 // Styles of top. What the terminal cannot show is left out by bubbletea.
@@ -25,20 +23,57 @@ func (m topModel) View() tea.View {
 	return v
 }
 
-// lines are what is on the screen, at most its height.
+// highEnough is the height from which the trouble of the chosen channel has its lines.
+const (
+	highEnough   = 8
+	troubleLines = 2
+)
+
+// bodyHeight is how many lines lie between those of the head and of the foot.
+func (m topModel) bodyHeight() int {
+	if !m.detail && m.height >= highEnough {
+		return m.height - 2 - troubleLines
+	}
+	return m.height - 2
+}
+
+// lines are what is on the screen, as many as it is high.
 func (m topModel) lines() []string {
-	head := styleHead.Render(cut(m.headLine(), m.width))
-	var body []string
+	body := m.tableLines
 	if m.detail {
-		body = m.detailLines()
-	} else {
-		body = m.tableLines()
+		body = m.detailLines
 	}
-	body = body[:min(len(body), m.height-2)]
-	for len(body) < m.height-2 {
-		body = append(body, "")
+	lines := append([]string{styleHead.Render(m.marks.cut(m.headLine(), m.width))}, body()...)
+	for len(lines) <= m.bodyHeight() {
+		lines = append(lines, "")
 	}
-	return append(append([]string{head}, body...), cut(m.footLine(), m.width))
+	if !m.detail && m.height >= highEnough {
+		lines = append(lines, m.troubleLines()...)
+	}
+	return append(lines, m.marks.cut(m.footLine(), m.width))
+}
+
+// troubleLines say what is wrong with the chosen channel.
+func (m topModel) troubleLines() []string {
+	lines := make([]string, troubleLines)
+	rows := m.shown()
+	if len(rows) == 0 {
+		return lines
+	}
+	text := rows[m.at(rows)].trouble()
+	if text == "" {
+		return lines
+	}
+	all := m.marks.wrap("! "+text, m.width)
+	copy(lines, all)
+	if last := troubleLines - 1; len(all) > troubleLines {
+		rest := strings.Fields(strings.Join(all[last:], " "))
+		lines[last] = m.marks.cut("  "+strings.Join(rest, " "), m.width)
+	}
+	for i, line := range lines {
+		lines[i] = styleBad.Render(line)
+	}
+	return lines
 }
 
 func (m topModel) headLine() string {
@@ -46,28 +81,47 @@ func (m topModel) headLine() string {
 	if dir == "" {
 		dir = "/dev/shm"
 	}
+	rows := m.shown()
 	troubled := 0
-	for _, r := range m.rows {
+	for _, r := range rows {
 		if r.trouble() != "" {
 			troubled++
 		}
 	}
-	text := fmt.Sprintf("shmctl top - %d channels, %d with trouble, each %s, by %s", len(m.rows),
-		troubled, m.o.interval, m.o.sort)
+	count := fmt.Sprintf("%d channels", len(rows))
+	if len(rows) == 1 {
+		count = "1 channel"
+	}
+	if from, to := m.window(m.at(rows), len(rows)); to-from < len(rows) && !m.detail {
+		count = fmt.Sprintf("%d to %d of %s", from+1, to, count)
+	}
+	text := fmt.Sprintf("shmctl top - %s, %d with trouble, each %s, by %s", count, troubled,
+		m.o.interval, m.o.sort)
 	if m.o.filter != "" {
 		text += ", filter " + m.o.filter
 	}
 	return text + ", in " + dir
 }
 
+// Keys that the last line tells of, the most needed first.
+var (
+	topTableKeys = []string{
+		"q quit", "enter details", "/ filter", "s sort", "d drain", "r recover", "up/down choose",
+	}
+	topPageKeys = []string{"q quit", "esc back", "d drain", "r recover", "up/down scroll"}
+)
+
 func (m topModel) footLine() string {
 	switch {
 	case m.typing:
-		return "filter: " + m.o.filter + "_   enter keeps it, esc clears it"
+		return m.marks.fit([]string{
+			"filter: " + m.o.filter + "_", "enter keeps it",
+			"esc clears it",
+		}, m.width)
 	case m.asking == "drain":
-		return "drain " + m.chosen + "? It seals the channel for all senders.   y: yes"
+		return m.question("y: yes, other keys: no", "It seals the channel for all senders.")
 	case m.asking != "":
-		return m.asking + " " + m.chosen + "?   y: yes"
+		return m.question("y: yes, other keys: no", "")
 	case m.working != "":
 		return m.working + " ..."
 	case m.notice != "":
@@ -75,123 +129,21 @@ func (m topModel) footLine() string {
 	case m.err != nil:
 		return oneLine(m.err)
 	case m.detail:
-		return "esc back  up/down scroll  d drain  r recover  q quit"
+		return m.marks.fit(topPageKeys, m.width)
 	}
-	return "enter details  s sort  / filter  d drain  r recover  q quit"
+	return m.marks.fit(topTableKeys, m.width)
 }
 
-// topFormat has the columns of the table, in 80 with the mark before.
-const topFormat = "%s%s %-10s %11s %-10s %7s %7s %3s %2s %s"
-
-// tableLines are the headings and the channels around the cursor.
-func (m topModel) tableLines() []string {
-	const fixed = 64 // of topFormat without the name
-	nameWidth := max(8, min(40, m.width-fixed))
-	pad := func(name string) string {
-		return cut(name, nameWidth) +
-			strings.Repeat(" ", max(0, nameWidth-utf8.RuneCountInString(name)))
+// question asks for consent. The answers are always seen; what is too long is the name.
+func (m topModel) question(answers, why string) string {
+	if why != "" {
+		why = " " + why
 	}
-	lines := []string{styleHead.Render(cut(fmt.Sprintf(topFormat, " ", pad("NAME"), "STATE",
-		"DEPTH", "HISTORY", "SENT/S", "RECV/S", "TX", "RX", "WAITS"), m.width))}
-	rows := m.shown()
-	at := m.at(rows)
-	room := max(1, m.height-3)
-	from := max(0, min(at-room/2, len(rows)-room))
-	for i := from; i < min(len(rows), from+room); i++ {
-		r := rows[i]
-		mark, depth := " ", ""
-		if r.trouble() != "" {
-			mark = "!"
-		}
-		if r.view.err == nil {
-			depth = fmt.Sprintf("%d/%d", r.view.stats.Depth, r.view.stats.Slots)
-		}
-		line := cut(fmt.Sprintf(topFormat, mark, pad(r.name()), r.view.state, depth,
-			spark(r.depths), r.rateText(r.sent), r.rateText(r.received),
-			fmt.Sprint(r.view.stats.Senders), fmt.Sprint(r.view.stats.Receivers), r.waits()),
-			m.width)
-		switch {
-		case i == at:
-			line = styleChosen.Render(line)
-		case mark != " ":
-			line = styleBad.Render(line)
-		}
-		lines = append(lines, line)
+	rest := utf8.RuneCountInString(m.asking + " ?  " + answers)
+	const leastOfName = 16
+	if room := m.width - rest - len(why); room < min(leastOfName, len(m.about)) {
+		why = ""
 	}
-	if len(rows) == 0 {
-		lines = append(lines, "no channels")
-	}
-	return lines
-}
-
-// detailLines are the page of one channel, from where it was scrolled to.
-func (m topModel) detailLines() []string {
-	rows := m.shown()
-	if len(rows) == 0 {
-		return nil
-	}
-	r := rows[m.at(rows)]
-	lines := r.page()
-	lines = lines[max(0, min(m.scroll, len(lines)-(m.height-2))):]
-	for i, line := range lines {
-		lines[i] = cut(line, m.width)
-		if strings.HasPrefix(line, "! ") {
-			lines[i] = styleBad.Render(lines[i])
-		}
-	}
-	return lines
-}
-
-// page is everything about one channel that fits lines.
-func (r topRow) page() []string {
-	v := &r.view
-	lines := []string{fmt.Sprintf("%s: %s  %s", r.name(), v.state, v.reason)}
-	if v.err != nil {
-		return append(lines, "! "+oneLine(v.err))
-	}
-	s := v.stats
-	lines = append(lines,
-		describe(v.options()),
-		fmt.Sprintf("depth %d of %d slots %s  arena %s of %s", s.Depth, s.Slots, spark(r.depths),
-			humanize.IBytes(s.ArenaUsed), humanize.IBytes(s.ArenaBytes)),
-		fmt.Sprintf("sent %s (%s/s)  received %s (%s/s)", humanize.Comma(int64(s.Sent)),
-			r.rateText(r.sent), humanize.Comma(int64(s.Received)), r.rateText(r.received)),
-		"")
-	for _, t := range v.troubles() {
-		lines = append(lines, "! "+t.What, "    "+t.Remedy)
-	}
-	lines = append(lines, fmt.Sprintf("participants: %d", len(v.participants)))
-	for _, p := range v.participants {
-		lines = append(lines, "  "+p.String(), fmt.Sprintf("      since %s, %s messages, %s "+
-			"waits, %s sleeps", humanize.Time(p.Since), humanize.Comma(int64(p.Messages)),
-			humanize.Comma(int64(p.Waits)), humanize.Comma(int64(p.Parks))))
-	}
-	if len(v.history) > 0 {
-		lines = append(lines, "history")
-	}
-	for _, t := range v.history {
-		lines = append(lines, fmt.Sprintf("  %s  %s to %s  %s, by pid %d (%s)",
-			t.At.Format(time.TimeOnly), t.From.State(), t.Word.State(), t.Reason, t.By.PID,
-			t.By.Comm))
-	}
-	return lines
-}
-
-// cut shortens a text to a width. Its letters are all one cell wide, but for those that a
-// peer may have written, which are shown as question marks.
-func cut(text string, width int) string {
-	out := make([]rune, 0, width)
-	for _, r := range text {
-		if r < ' ' || r == 0x7f || r > '~' && r != 'µ' && (r < '▁' || r > '█') {
-			r = '?'
-		}
-		if len(out) == width {
-			if width > 0 {
-				out[width-1] = '~'
-			}
-			break
-		}
-		out = append(out, r)
-	}
-	return string(out)
+	name := m.marks.cut(m.about, max(1, m.width-rest-len(why)))
+	return fmt.Sprintf("%s %s?%s  %s", m.asking, name, why, answers)
 }
