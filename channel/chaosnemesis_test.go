@@ -90,12 +90,44 @@ func (r *chaosRun) act(step chaosStep) {
 		r.rollbacks++
 		r.short(chaosSpec{Role: string(step.Act), Lane: lane, Within: step.For + 1}, step)
 	case actClose:
-		for lane := range r.names {
-			spec := chaosSpec{Role: string(r.plan.Ending), Lane: uint8(lane)}
-			if r.plan.Ending == endForce {
-				spec.Within = step.For + time.Millisecond
+		r.close(step)
+	}
+}
+
+// close has every channel ended early. Before every second force the receiver is stopped: else
+// it nearly always has everything by then, and nothing is left to be given up.
+func (r *chaosRun) close(step chaosStep) {
+	if p := r.receiver(); r.plan.Ending == endForce && step.Victim%2 == 0 {
+		r.comeUp(p, step.Victim+1)
+		p.signal(syscall.SIGSTOP)
+		r.stops++
+		defer p.signal(syscall.SIGCONT)
+		defer r.awaitClosers()
+		for range 200 { // until it has something to miss
+			if r.chs[0].Stats().Depth > 0 || !r.sending() || r.ctx.Err() != nil {
+				break
 			}
-			r.short(spec, step)
+			r.pause(chaosPause)
+		}
+	}
+	for lane := range r.names {
+		spec := chaosSpec{Role: string(r.plan.Ending), Lane: uint8(lane)}
+		if r.plan.Ending == endForce {
+			spec.Within = step.For + time.Millisecond
+		}
+		r.short(spec, step)
+	}
+}
+
+// awaitClosers waits until those that force a close have ended.
+func (r *chaosRun) awaitClosers() {
+	for _, p := range r.live() {
+		if p.spec.Role != string(endForce) {
+			continue
+		}
+		select {
+		case <-p.done:
+		case <-r.ctx.Done():
 		}
 	}
 }

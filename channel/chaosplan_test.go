@@ -142,7 +142,13 @@ func chaosSteps(rng *rand.Rand, p chaosPlan) []chaosStep {
 		}
 	}
 	if p.Early {
-		closing := chaosStep{After: time.Duration(rng.ExpFloat64() * 10e6), Act: actClose}
+		closing := chaosStep{
+			After: time.Duration(rng.ExpFloat64() * 10e6), Act: actClose,
+			Victim: rng.IntN(1 << 16), For: time.Duration(rng.ExpFloat64() * 2e6), Also: -1,
+		}
+		if rng.IntN(4) == 0 { // the closer is killed
+			closing.Also = 0
+		}
 		at := rng.IntN(len(steps))
 		steps = slices.Insert(steps, at, closing)
 	}
