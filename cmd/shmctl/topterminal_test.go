@@ -121,16 +121,16 @@ func (term *terminal) state() string {
 	return strings.TrimSpace(term.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"))
 }
 
-// A mask hides what differs from run to run, and keeps the width of columns.
-type mask struct {
+// A screenMask hides what differs from run to run, and keeps the width of columns.
+type screenMask struct {
 	lines *regexp.Regexp // nil: all
 	what  *regexp.Regexp
 	by    string // in place of it, flush right if that began with two blanks
 }
 
 var (
-	lively = regexp.MustCompile(`^.?.?(tokens |depth |sent )|messages, `)
-	masks  = []mask{
+	lively      = regexp.MustCompile(`^.?.?(tokens |depth |sent )|messages, `)
+	screenMasks = []screenMask{
 		{nil, regexp.MustCompile(`, in /.*`), ", in DIR"},
 		{nil, regexp.MustCompile(`^tree  .*`), "tree  DIR"},
 		{nil, regexp.MustCompile(`^(bytes|time|messages/s|GB/s) .*`), "$1 N"},
@@ -146,7 +146,7 @@ var (
 func maskScreen(screen string) string {
 	lines := strings.Split(screen, "\n")
 	for i, line := range lines {
-		for _, m := range masks {
+		for _, m := range screenMasks {
 			if m.lines != nil && !m.lines.MatchString(line) {
 				continue
 			}
