@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,8 +15,6 @@ import (
 
 	"shmring/internal/shmtest"
 )
-
-var updateScreens = flag.Bool("update", false, "write testdata/screen anew")
 
 // A terminal is a pane of a tmux of its own, which ends with the test.
 type terminal struct {
@@ -101,7 +98,7 @@ func (term *terminal) see(pattern string) {
 func (term *terminal) sees(name, ready string) {
 	term.t.Helper()
 	path := filepath.Join("testdata", "screen", name+".txt")
-	if *updateScreens {
+	if *update {
 		last := ""
 		term.await(ready+", and two looks alike", term.screen, func(got string) bool {
 			got, last = last, maskScreen(got)
