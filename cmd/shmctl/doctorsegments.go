@@ -75,6 +75,10 @@ func (d *doctor) segment(ctx context.Context, e channel.Entry) []finding {
 	case v.err != nil:
 		return []finding{fail(check, v.err.Error(), "shmctl dump "+e.Name+
 			" for the bug report, then shmctl rm --force "+e.Name)}
+	case v.stats.State < state.Active || v.stats.State > state.Recovering:
+		return []finding{fail(check, "damaged: impossible state "+v.stats.State.String()+
+			": somebody zeroed, punched or overwrote its control words",
+			"keep a copy for the bug report, then shmctl rm --force "+e.Name)}
 	case v.stats.State == state.Error:
 		return []finding{fail(check, "state ERROR: "+v.reason, "shmctl dump "+e.Name+
 			" for the bug report, then shmctl recover "+e.Name)}
