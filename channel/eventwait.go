@@ -107,8 +107,8 @@ func (e *Event) park(ctx context.Context, since uint64) error {
 	}
 	stop := ch.wakeOnCancel(ctx, ch.dataEvent)
 	defer stop()
+	defer ch.data.Leave(e.place) // also if Enter meets a fault
 	ch.data.Enter(e.place)
-	defer ch.data.Leave(e.place)
 	e.showWaiting(1)
 	defer e.showWaiting(-1)
 	began := time.Now()

@@ -88,9 +88,9 @@ func (rx *Receiver) park(ctx context.Context) error {
 	defer stop()
 	defer rx.awake()
 	err := ch.guardData(func() error {
+		ch.data.Enter(rx.place) // first: awake leaves, also if what follows meets a fault
 		rx.row.Waits.Add(1)
 		rx.cons.Flush()
-		ch.data.Enter(rx.place)
 		rx.row.WaitNs.Store(nowNs())
 		return nil
 	})
@@ -131,9 +131,9 @@ func (rx *Receiver) park(ctx context.Context) error {
 // awake ends what park began.
 func (rx *Receiver) awake() {
 	_ = rx.ch.guardData(func() error { // park has met the same fault
+		rx.ch.data.Leave(rx.place)
 		rx.row.WaitFor.Store(layout.WaitNothing)
 		rx.row.WaitNs.Store(0)
-		rx.ch.data.Leave(rx.place)
 		return nil
 	})
 }

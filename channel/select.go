@@ -108,12 +108,12 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 			sleepers.Enter(place)
 			return nil
 		})
-		if err != nil {
-			return -1, err
-		}
 		defer func() { // the wait has met the same fault
 			_ = ch.guardData(func() error { sleepers.Leave(place); return nil })
 		}()
+		if err != nil {
+			return -1, err
+		}
 	}
 	first, event, _, _ := ws[0].source()
 	stop := first.wakeOnCancel(ctx, event)

@@ -85,9 +85,9 @@ func (tx *Sender) park(ctx context.Context, n int) error {
 	defer stop()
 	defer tx.awake()
 	err := ch.guardData(func() error {
+		ch.space.Enter(tx.place) // first: awake leaves, also if what follows meets a fault
 		tx.row.Waits.Add(1)
 		tx.prod.Flush()
-		ch.space.Enter(tx.place)
 		tx.row.WaitNs.Store(nowNs())
 		tx.row.WaitFor.Store(layout.WaitSpace)
 		return nil
@@ -127,9 +127,9 @@ func (tx *Sender) park(ctx context.Context, n int) error {
 // awake ends what park began.
 func (tx *Sender) awake() {
 	_ = tx.ch.guardData(func() error { // park has met the same fault
+		tx.ch.space.Leave(tx.place)
 		tx.row.WaitFor.Store(layout.WaitNothing)
 		tx.row.WaitNs.Store(0)
-		tx.ch.space.Leave(tx.place)
 		return nil
 	})
 }

@@ -21,7 +21,8 @@ func NewSleepers(e *layout.Event, places int) *Sleepers {
 	return &Sleepers{event: e, count: make([]int, places)}
 }
 
-// Enter announces one more sleeper at the place.
+// Enter announces one more sleeper at the place. It counts before it touches the event: where
+// that faults, Leave is due as well.
 func (s *Sleepers) Enter(place int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
