@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -116,9 +117,13 @@ func (r *rule) act(name string) {
 	}
 }
 
-// signal sends s to the own process and waits for it to take effect.
+// signal sends s to the own process and waits for it to take effect. It is sent to this very
+// thread, which takes it before it returns from the call: of one that is sent to the process,
+// another thread may be told, while this one goes on for some steps.
 func signal(s syscall.Signal) {
-	if err := syscall.Kill(os.Getpid(), s); err != nil {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := syscall.Tgkill(os.Getpid(), syscall.Gettid(), s); err != nil {
 		panic(err)
 	}
 	if s == syscall.SIGKILL {
