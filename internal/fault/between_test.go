@@ -16,7 +16,7 @@ import (
 const (
 	looks   = "it only looks: a death between two loads leaves what one before the first leaves"
 	again   = "a load is made anew, or is what the next CAS compares with"
-	own     = "the word is the caller's own, and a death after the load leaves what one before it leaves"
+	own     = "the word is the caller's own: a death after the load leaves what one before it does"
 	private = "the memory is this process's own"
 )
 
@@ -30,7 +30,7 @@ var pointless = map[string]string{
 	"channel.load": looks, "channel.evict": looks, "channel.deadSender": looks,
 	"channel.settling": looks, "channel.deadReceiver": looks, "channel.stats": looks,
 	"channel.whyReceiver": looks, "channel.whyHole": looks, "channel.nothing": again,
-	"ring.Disown": own,
+	"ring.Disown":    own,
 	"channel.Unlock": private, "channel.lockSlow": private, "channel.revoke": private,
 }
 
