@@ -56,7 +56,7 @@ is told if ten times lie beyond it.`,
   shmctl bench --mode roundtrip --wait spin,adaptive,park
   shmctl bench --sizes 32,4K,1M --batch 1,32 --benchfmt new.txt
   shmctl bench --sizes 64 --rate 1000 --time 30s`,
-		Args:              cobra.NoArgs,
+		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.bench(cmd.Context(), o)

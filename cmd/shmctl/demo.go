@@ -33,7 +33,7 @@ slot that the victim may have reserved and never filled is skipped, counted and 
 		Example: `  shmctl demo
   shmctl demo --kill
   shmctl demo --source /usr/include --senders 5`,
-		Args:              cobra.NoArgs,
+		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDemo(cmd.Context(), a, o)

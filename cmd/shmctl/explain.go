@@ -8,6 +8,7 @@ import (
 
 	"shmring/channel"
 	"shmring/internal/layout"
+	"shmring/manager"
 )
 
 // explain puts an error into words for the user of a verb, with what to do about it.
@@ -20,7 +21,11 @@ func explain(err error) string {
 	}
 	op, ok := errors.AsType[*channel.OpError](err)
 	if !ok {
-		return strings.TrimPrefix(text, "manager: ")
+		text = strings.TrimPrefix(text, "manager: ")
+		if _, cycle := errors.AsType[*manager.CycleError](err); cycle {
+			text += ": shmctl deps rm A B takes one of them back"
+		}
+		return text
 	}
 	text = strings.TrimPrefix(text, op.Op+" ")
 	text = strings.Replace(text, context.DeadlineExceeded.Error(), "time ran out", 1)

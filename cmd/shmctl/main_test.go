@@ -53,7 +53,8 @@ var update = flag.Bool("update", false, "write the golden texts of scripts and d
 //
 //	exits CODE command...     run it and compare its exit code
 //	await PATTERN command...  run it until its output matches
-//	mask [stderr|FILE]        print the last output with names for pids, times and paths
+//	mask [figures] [FILE]     print the last output with names for pids, times and paths,
+//	                          and for all that was measured
 //
 // and the programs forward FROM TO, squat FILE (takes a process lock), lend NAME (a sender
 // whose lock a child has, too) and hold NAME KIND (holds the channel up).

@@ -19,7 +19,8 @@ var masks = []struct {
 }{
 	{regexp.MustCompile(`20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?`), "DATE"},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "INSTANCE"},
-	{regexp.MustCompile(`\b0x[0-9a-f]{16}\b`), "HEX"},
+	{regexp.MustCompile(`\b(0x)?[0-9a-f]{16}\b`), "HEX"},
+	{regexp.MustCompile(`\bgo1\.\S+ linux/\w+`), "GO PLATFORM"},
 	{regexp.MustCompile(`\b(pid|uid|gid|kill( -\w+)?) \d+`), "$1 ID"},
 	{regexp.MustCompile(`("(?:pid|uid|gid)": ?)\d+`), "${1}ID"},
 	{regexp.MustCompile(`("\w+_ns": ?)\d+`), "${1}NS"},
@@ -40,12 +41,22 @@ func masked(text, work, dir string) string {
 	return text
 }
 
+// figure is what was measured, with its unit.
+var figure = regexp.MustCompile(`\b\d[\d.,]*(ns|µs|ms|s| [kMG]?B)?\b`)
+
 // mask prints the standard output of the last command, or a file, masked.
 func mask(ts *testscript.TestScript, neg bool, args []string) {
+	figures := len(args) > 0 && args[0] == "figures"
+	if figures {
+		args = args[1:]
+	}
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: mask [stderr|FILE]")
+		ts.Fatalf("usage: mask [figures] [stderr|FILE]")
 	}
 	text := ts.ReadFile(append(args, "stdout")[0])
+	if figures {
+		text = figure.ReplaceAllString(text, "N")
+	}
 	_, err := fmt.Fprint(ts.Stdout(),
 		masked(text, ts.Getenv("WORK"), ts.Getenv(shm.EnvDir)))
 	ts.Check(err)

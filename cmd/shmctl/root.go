@@ -28,7 +28,7 @@ It signals and awaits events as well.`,
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cmd.ValidateFlagGroups(); err != nil {
-				return usagef("%w", err)
+				return groupError(cmd, err)
 			}
 			if aboutProgram(cmd) {
 				return nil
@@ -40,7 +40,7 @@ It signals and awaits events as well.`,
 	root.PersistentFlags().StringVar(&a.dir, "dir", "",
 		fmt.Sprintf("directory of segments (default $%s, else %s)", shm.EnvDir, shm.DefaultDir))
 	_ = root.MarkPersistentFlagDirname("dir") // only fails for an unknown flag
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newCreateCmd(a), newSendCmd(a), newRecvCmd(a), newCloseCmd(a), newLsCmd(a), newStatCmd(a),
 		newRmCmd(a), newDrainCmd(a), newRecoverCmd(a), newWatchCmd(a), newEventCmd(a),
