@@ -109,10 +109,20 @@ func TestDoctorKnowsWhetherLogindRemovesSegments(t *testing.T) {
 			"/usr/lib/systemd/logind.conf.d/60-y.conf": "RemoveIPC=no",
 		}, 1000, findingOK},
 	} {
-		got := fakeRoot(t, c.files).removeIPC(c.uid)
+		d := fakeRoot(t, c.files)
+		d.dir = "/dev/shm"
+		got := d.removeIPC(c.uid)
 		assert.Equal(t, c.want, got.Status, "%s: %+v", c.name, got)
 		assert.Equal(t, c.want != findingOK, got.Remedy != "", c.name)
 	}
+}
+
+func TestDoctorKnowsThatLogindCleansOnlyItsDirectory(t *testing.T) {
+	d := fakeRoot(t, map[string]string{"/run/systemd/system/x": ""})
+	d.dir = "/proc"
+	assert.Equal(t, findingOK, d.removeIPC(1000).Status)
+	d.dir = "/dev/shm/team"
+	assert.Equal(t, findingWarn, d.removeIPC(1000).Status)
 }
 
 func TestDoctorReadsSettings(t *testing.T) {

@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"shmring/shm"
 )
 
 // settings looks at settings of the machine that remove or refuse segments.
@@ -38,6 +37,9 @@ func (d *doctor) removeIPC(uid int) finding {
 	const check = "RemoveIPC"
 	if _, err := os.Stat(filepath.Join(d.root, "/run/systemd/system")); err != nil {
 		return well(check, "systemd does not run here")
+	}
+	if !within(d.dir, shm.DefaultDir) {
+		return well(check, d.dir+" is not below "+shm.DefaultDir+", which is all it cleans")
 	}
 	setting, from := "yes", "the default"
 	// What comes later overrides.
@@ -80,7 +82,17 @@ func (d *doctor) removeIPC(uid int) finding {
 		return well(check, text+", which spares system users, as uid "+strconv.Itoa(uid))
 	}
 	return warn(check, text+": segments go when this user logs out",
-		"RemoveIPC=no in /etc/systemd/logind.conf, or run services as system users")
+		"RemoveIPC=no in /etc/systemd/logind.conf and systemctl restart systemd-logind, or run "+
+			"services as system users")
+}
+
+// within reports whether a directory is another one or lies below it.
+func within(dir, root string) bool {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	rest, err := filepath.Rel(root, dir)
+	return err == nil && filepath.IsLocal(rest)
 }
 
 // protectedRegular tells of the sysctl: segments are opened without O_CREAT, so it
@@ -108,28 +120,4 @@ func (d *doctor) hugePages() finding {
 			"a mount with huge=within_size")
 	}
 	return well(check, "shmem_enabled is "+mode)
-}
-
-// processors says who may spin.
-func (d *doctor) processors(context.Context) []finding {
-	const check = "processors"
-	n := runtime.GOMAXPROCS(0)
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err == nil {
-		n = min(n, set.Count())
-	}
-	text := fmt.Sprintf("%d may be used", n)
-	if n < 2 {
-		return []finding{warn(check, text+": nobody spins, each message to a sleeper costs a "+
-			"wake-up", "allow two processors or more (taskset, --cpus)")}
-	}
-	quota, period, ok := strings.Cut(d.read("/sys/fs/cgroup/cpu.max"), " ")
-	q, err := strconv.ParseUint(quota, 10, 64)
-	p, perr := strconv.ParseUint(period, 10, 64)
-	if ok && err == nil && perr == nil && p > 0 && q < 2*p {
-		return []finding{warn(check, fmt.Sprintf("%s, for %.1f of the time: spinning uses up "+
-			"what the peer needs", text, float64(q)/float64(p)),
-			"raise the quota (--cpus), or set Options.Spin to -1")}
-	}
-	return []finding{well(check, text+": waiting sides spin before they sleep")}
 }

@@ -22,7 +22,11 @@ func kernelVersion() finding {
 	if err := unix.Uname(&u); err != nil {
 		return warn(check, fmt.Sprintf("its version is unknown: %v", err), "see uname -r")
 	}
-	release := unix.ByteSliceToString(u.Release[:])
+	return kernelRelease(unix.ByteSliceToString(u.Release[:]))
+}
+
+func kernelRelease(release string) finding {
+	const check = "kernel"
 	var major int
 	if _, err := fmt.Sscanf(release, "%d.", &major); err != nil || major < 5 {
 		return warn(check, "Linux "+release+" is older than what is tested",
@@ -33,10 +37,13 @@ func kernelVersion() finding {
 
 // files tries unnamed files in the directory of segments, and locks on one.
 func (d *doctor) files() []finding {
-	const tmp, ofd = "O_TMPFILE", "OFD locks"
+	const tmp = "O_TMPFILE"
 	fd, err := unix.Open(d.dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	switch {
-	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM), errors.Is(err, unix.EROFS):
+	case errors.Is(err, unix.EROFS):
+		return []finding{warn(tmp, d.dir+" is mounted read-only: one can look, and nothing else",
+			"mount it read-write, or name another directory")}
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return []finding{warn(tmp, fmt.Sprintf("this user may not create files in %s: %v",
 			d.dir, err), "run as the user who owns the channels, or give him the directory")}
 	case err != nil:
@@ -44,13 +51,17 @@ func (d *doctor) files() []finding {
 			"use a directory on a tmpfs")}
 	}
 	defer unix.Close(fd) //nolint:errcheck // it has no name and no content
-	found := []finding{well(tmp, "works in "+d.dir)}
+	return []finding{well(tmp, "works in "+d.dir), ofdLocks(fd)}
+}
+
+func ofdLocks(fd int) finding {
+	const check = "OFD locks"
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 1, Len: 1}
 	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &lock); err != nil {
-		return append(found, fail(ofd, fmt.Sprintf("refused: %v: nobody can know who lives", err),
-			"use a kernel that has them, or a seccomp profile that allows fcntl F_OFD_SETLK"))
+		return fail(check, fmt.Sprintf("refused: %v: nobody can know who lives", err),
+			"use a kernel that has them, or a seccomp profile that allows fcntl F_OFD_SETLK")
 	}
-	return append(found, well(ofd, "work"))
+	return well(check, "work")
 }
 
 // futexWaitv asks for a wait on no words, which a kernel that has the call refuses.
@@ -80,7 +91,7 @@ func inotify() finding {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
 	if err != nil {
 		return warn(check, fmt.Sprintf("refused: %v: deaths are noticed by looking each 100 ms",
-			err), "raise fs.inotify.max_user_instances (sysctl), one for each process")
+			err), "sysctl fs.inotify.max_user_instances=1024: each process needs one")
 	}
 	_ = unix.Close(fd) // nothing was written
 	return well(check, "there")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,6 +62,10 @@ func (d *doctor) segment(ctx context.Context, e channel.Entry) []finding {
 	case e.Err != nil:
 		return []finding{fail(check, "damaged: "+e.Err.Error(),
 			"keep a copy for the bug report, then shmctl rm --force "+e.Name)}
+	case d.stale(e):
+		return []finding{warn(check, "stale: it was made before the last boot, and nobody can "+
+			"open it", "who makes a channel of that name replaces it; shmctl rm --force "+e.Name+
+			" removes it")}
 	case isEvent(e):
 		return nil
 	}
@@ -68,8 +73,6 @@ func (d *doctor) segment(ctx context.Context, e channel.Entry) []finding {
 	switch {
 	case errors.Is(v.err, fs.ErrNotExist):
 		return nil // it went meanwhile
-	case errors.Is(v.err, channel.ErrStale):
-		return []finding{warn(check, v.err.Error(), "shmctl rm --force "+e.Name)}
 	case errors.Is(v.err, fs.ErrPermission):
 		return []finding{warn(check, v.err.Error(), "run doctor as its owner")}
 	case v.err != nil:
@@ -84,6 +87,15 @@ func (d *doctor) segment(ctx context.Context, e channel.Entry) []finding {
 			" for the bug report, then shmctl recover "+e.Name)}
 	}
 	return nil
+}
+
+// stale reports whether a segment is of another boot. An observer may open it nevertheless.
+func (d *doctor) stale(e channel.Entry) bool {
+	text := strings.ReplaceAll(d.read("/proc/sys/kernel/random/boot_id"), "-", "")
+	now, err := hex.DecodeString(text)
+	var hidden [16]byte
+	then := e.Header.BootID
+	return err == nil && len(now) == len(then) && then != hidden && then != [16]byte(now)
 }
 
 // shortList names the first few.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sys/unix"
@@ -30,7 +31,7 @@ func (d *doctor) directory(context.Context) []finding {
 	}
 	found := []finding{well(check, d.dir+" is on a tmpfs")}
 	if st.Type != unix.TMPFS_MAGIC && st.Type != unix.HUGETLBFS_MAGIC {
-		found[0] = warn(check, d.dir+" is on a disk: slow, and it outlives the boot",
+		found[0] = warn(check, d.dir+" is not on a tmpfs: a disk is slow, and outlives the boot",
 			"use a directory on a tmpfs, as /dev/shm")
 	}
 	return append(found, d.space())
@@ -43,10 +44,14 @@ func (d *doctor) space() finding {
 	if err != nil {
 		return fail(check, err.Error(), "see df "+d.dir)
 	}
-	text := fmt.Sprintf("%s of %s free in %s", humanize.IBytes(free), humanize.IBytes(total),
-		d.dir)
-	larger := "mount -o remount,size=2G " + d.dir +
-		"; docker run --shm-size=2g; shmctl gc removes leftovers"
+	return spaceFinding(free, total, d.dir, mountPoint(d.dir))
+}
+
+func spaceFinding(free, total uint64, dir, mount string) finding {
+	const check = "space"
+	text := fmt.Sprintf("%s of %s free in %s", humanize.IBytes(free), humanize.IBytes(total), dir)
+	larger := "mount -o remount,size=2G " + mount +
+		", or docker run --shm-size=2g; shmctl gc removes leftovers"
 	switch {
 	case free < defaultNeed:
 		return fail(check, text+": no room for a channel of the default size", larger)
@@ -58,18 +63,47 @@ func (d *doctor) space() finding {
 	return well(check, text)
 }
 
+// mountPoint is the directory on which the file system of a directory is mounted.
+func mountPoint(dir string) string {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return shm.DefaultDir
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	var here unix.Stat_t
+	if unix.Stat(dir, &here) != nil {
+		return dir
+	}
+	for dir != "/" {
+		var above unix.Stat_t
+		if unix.Stat(filepath.Dir(dir), &above) != nil || above.Dev != here.Dev {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return dir
+}
+
 // memory looks at the memory cgroup, by which a creator is killed rather than refused.
 func (d *doctor) memory(context.Context) []finding {
-	const check = "memory"
-	free, where, ok := shm.Memory()
+	return []finding{memoryFinding(shm.Memory())}
+}
+
+func memoryFinding(free uint64, where string, limited bool) finding {
+	const check, raise = "memory", "raise the memory limit of the container or unit"
 	switch {
-	case !ok || free > noLimit:
-		return []finding{well(check, "no cgroup limits it")}
+	case !limited || free > noLimit:
+		return well(check, "no cgroup limits it")
+	case free < defaultNeed:
+		return fail(check, fmt.Sprintf("%s has %s left, too little for a channel of the default "+
+			"size", where, humanize.IBytes(free)), raise)
 	case free < littleMemory:
-		return []finding{warn(check, fmt.Sprintf("%s has %s left, and channels count there",
-			where, humanize.IBytes(free)), "raise the memory limit of the container or unit")}
+		return warn(check, fmt.Sprintf("%s has %s left, and channels count there", where,
+			humanize.IBytes(free)), raise)
 	}
-	return []finding{well(check, fmt.Sprintf("%s has %s left", where, humanize.IBytes(free)))}
+	return well(check, fmt.Sprintf("%s has %s left", where, humanize.IBytes(free)))
 }
 
 // limits looks at the limits of a process that would create or open channels.
