@@ -36,6 +36,8 @@ const (
 	benchTrip   = "roundtrip"
 )
 
+var benchWaits = []string{"adaptive", "spin", "park"}
+
 func newBenchCmd(a *app) *cobra.Command {
 	var o benchOptions
 	cmd := &cobra.Command{
@@ -179,7 +181,7 @@ func (o benchOptions) check() error {
 	}{
 		{"mode", o.modes, []string{benchStream, benchTrip}},
 		{"kind", o.kinds, []string{"spsc", "mpsc"}},
-		{"wait", o.waits, []string{"adaptive", "spin", "park"}},
+		{"wait", o.waits, benchWaits},
 	} {
 		for _, v := range list.have {
 			if !slices.Contains(list.known, v) {

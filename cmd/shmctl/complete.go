@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,39 +14,49 @@ import (
 
 // completeName completes the first argument with the names of channels.
 func (a *app) completeName(
-	_ *cobra.Command, args []string, prefix string,
+	cmd *cobra.Command, args []string, prefix string,
 ) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(args, prefix, func(e channel.Entry) bool { return !isEvent(e) })
+	isChannel := func(e channel.Entry) bool { return !isEvent(e) }
+	return a.completeFirst(cmd.Context(), args, prefix, isChannel)
 }
 
 // completeEvent completes the first argument with the names of events.
 func (a *app) completeEvent(
-	_ *cobra.Command, args []string, prefix string,
+	cmd *cobra.Command, args []string, prefix string,
 ) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(args, prefix, isEvent)
+	return a.completeFirst(cmd.Context(), args, prefix, isEvent)
 }
 
 // completeNames completes every argument with the names of segments.
 func (a *app) completeNames(
-	_ *cobra.Command, _ []string, prefix string,
+	cmd *cobra.Command, _ []string, prefix string,
 ) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(nil, prefix, func(channel.Entry) bool { return true })
+	return a.completeFirst(cmd.Context(), nil, prefix, func(channel.Entry) bool { return true })
 }
 
 // completeChannels completes every argument with the names of channels that were not given
 // yet.
 func (a *app) completeChannels(
-	_ *cobra.Command, args []string, prefix string,
+	cmd *cobra.Command, args []string, prefix string,
 ) ([]string, cobra.ShellCompDirective) {
-	return a.completeFirst(nil, prefix, func(e channel.Entry) bool {
+	return a.completeFirst(cmd.Context(), nil, prefix, func(e channel.Entry) bool {
 		return !isEvent(e) && !slices.Contains(args, e.Name)
 	})
 }
 
 func isEvent(e channel.Entry) bool { return e.Err == nil && e.Header.Kind == layout.KindEvent }
 
+// stateWord is the note that stands beside a name.
+func (a *app) stateWord(ctx context.Context, e channel.Entry) string {
+	v := a.lookAny(ctx, e)
+	if v.err != nil || v.stats.Depth == 0 {
+		return v.state
+	}
+	return fmt.Sprintf("%s, %d of %d slots in use", v.state, v.stats.Depth, v.stats.Slots)
+}
+
 func (a *app) completeFirst(
-	args []string, prefix string, fits func(channel.Entry) bool,
+	ctx context.Context, args []string, prefix string, fits func(channel.Entry) bool,
 ) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -56,7 +68,7 @@ func (a *app) completeFirst(
 	var names []string
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name, prefix) && fits(e) {
-			names = append(names, e.Name)
+			names = append(names, cobra.CompletionWithDesc(e.Name, a.stateWord(ctx, e)))
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

@@ -53,6 +53,7 @@ It signals and awaits events as well.`,
 		newDemoCmd(a), newDemoSenderCmd(a), newBenchCmd(a), newBenchPeerCmd(a), newEchoCmd(a),
 		newManCmd(a),
 	)
+	a.completeFlags(root)
 	completionCmd(root)
 	return root
 }
