@@ -111,7 +111,7 @@ func (p *Producer) wake() {
 // only a recovery of a damaged intent leaves, or whoever damages. A hole among them would wait
 // for this sender, and he for the room behind it.
 func (p *Producer) Disown() {
-	if !p.open.active && p.intent.Load() != 0 { // sync: intent
+	if !p.open.active {
 		storeIntent(p.intent, 0) // sync: intent
 	}
 }
