@@ -6,27 +6,25 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 
 	"shmring/channel"
 )
 
 func main() {
-	verb := ""
-	if len(os.Args) > 1 {
-		verb = os.Args[1]
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := errors.New("usage: hello recv | hello send WORD [WORD...]")
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "recv":
+		err = recv(ctx)
+	case len(os.Args) > 2 && os.Args[1] == "send":
+		err = send(ctx, os.Args[2:])
 	}
-	var err error
-	switch verb {
-	case "send":
-		err = send(context.Background(), os.Args[2:])
-	case "recv":
-		err = recv(context.Background())
-	default:
-		log.Fatal("usage: hello recv | hello send WORD...")
-	}
+	stop()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,42 +11,60 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"strings"
 
 	"shmring/manager"
 )
 
 func main() {
-	run := words
-	if len(os.Args) > 1 {
-		run = map[string]func(context.Context, *manager.Manager) error{
-			"lengths": lengths, "total": total,
-		}[os.Args[1]]
-	}
 	m := manager.Default()
 	err := errors.Join(m.Declare("words", manager.Spec{}), m.Declare("lengths", manager.Spec{}))
-	if err = errors.Join(err, run(context.Background(), m), m.Close()); err != nil {
+	if err == nil {
+		run := words
+		if len(os.Args) > 1 {
+			run = stages[os.Args[1]]
+		}
+		err = errors.Join(run(context.Background(), m), m.Close())
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
+// stages are those that the first one starts, each in a process of its own.
+var stages = map[string]func(context.Context, *manager.Manager) error{
+	"lengths": lengths, "total": total,
+}
+
 // words is the first stage: it starts the others, sends, and ends the pipeline.
 func words(ctx context.Context, m *manager.Manager) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	err := m.DependsOn(ctx, "words", "lengths") // kept in the segment, for every process
-	others := []*exec.Cmd{exec.Command(os.Args[0], "lengths"), exec.Command(os.Args[0], "total")}
-	for i, name := range []string{"words", "lengths"} {
-		others[i].Stdout, others[i].Stderr = os.Stdout, os.Stderr
-		err = errors.Join(err, others[i].Start(), receiver(ctx, m, name))
+	if err != nil {
+		return err
+	}
+	var ends []<-chan error
+	for name, from := range map[string]string{"lengths": "words", "total": "lengths"} {
+		end, err := start(ctx, cancel, name)
+		if err == nil {
+			err = receiver(ctx, m, from)
+		}
+		if err != nil {
+			return err
+		}
+		ends = append(ends, end)
 	}
 	for word := range strings.FieldsSeq("nothing that was sent is lost") {
-		err = errors.Join(err, send(ctx, m, "words", []byte(word)))
+		if err := send(ctx, m, "words", []byte(word)); err != nil {
+			return err
+		}
 	}
-	report, end := m.Shutdown(ctx, manager.ShutdownOptions{Reason: "that was all"})
+	report, err := m.Shutdown(ctx, manager.ShutdownOptions{Reason: "that was all"})
 	for _, e := range report.Ends {
 		fmt.Printf("%s: %v\n", e.Name, e.Report.State)
 	}
-	return errors.Join(err, end, others[0].Wait(), others[1].Wait())
+	return errors.Join(err, <-ends[0], <-ends[1])
 }
 
 // lengths is the stage in the middle.

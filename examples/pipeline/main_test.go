@@ -25,3 +25,13 @@ func TestEveryLetterIsCountedAndTheStagesEndInOrder(t *testing.T) {
 	assert.ElementsMatch(t, []string{"24 letters", "words: CLOSED", "lengths: CLOSED"}, lines)
 	assert.Less(t, slices.Index(lines, "words: CLOSED"), slices.Index(lines, "lengths: CLOSED"))
 }
+
+func TestTheFirstProcessEndsIfAnotherFails(t *testing.T) {
+	shmtest.Dir(t)
+	shmtest.Watchdog(t, time.Minute)
+	cmd := exec.CommandContext(t.Context(), shmtest.Program(t))
+	cmd.Args[0] = "/bin/false" // what it starts
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(out), "exit status 1")
+}

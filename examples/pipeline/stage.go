@@ -2,10 +2,35 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
 
 	"shmring/channel"
 	"shmring/manager"
 )
+
+// start runs a stage in a process of its own, and says how it ended. If that was badly, nobody
+// has to wait any longer.
+func start(
+	ctx context.Context, cancel context.CancelCauseFunc, stage string,
+) (<-chan error, error) {
+	cmd := exec.CommandContext(ctx, os.Args[0], stage)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	end := make(chan error, 1)
+	go func() {
+		err := cmd.Wait()
+		if err != nil {
+			err = fmt.Errorf("%s: %w", stage, err)
+			cancel(err)
+		}
+		end <- err
+	}()
+	return end, nil
+}
 
 // send sends one message.
 func send(ctx context.Context, m *manager.Manager, name string, payload []byte) error {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/exec"
 	"slices"
 
 	"shmring/channel"
@@ -30,6 +29,8 @@ func main() {
 
 // server receives from both channels until both have ended.
 func server(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var waits []channel.Waitable
 	for _, name := range names {
 		ch, err := channel.OpenOrCreate(ctx, name, channel.Options{})
@@ -43,9 +44,8 @@ func server(ctx context.Context) error {
 		}
 		waits = append(waits, rx)
 	}
-	cmd := exec.Command(os.Args[0], "client")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
+	end, err := start(ctx, cancel, "client")
+	if err != nil {
 		return err
 	}
 	for len(waits) > 0 {
@@ -64,7 +64,7 @@ func server(ctx context.Context) error {
 			m.Release()
 		}
 	}
-	return cmd.Wait()
+	return <-end
 }
 
 // client sends some of each, and ends both.

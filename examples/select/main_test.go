@@ -26,3 +26,13 @@ func TestTheSelectExamplePrintsWhatItSaysAndLeavesNothing(t *testing.T) {
 	},
 		strings.Split(strings.TrimSpace(string(out)), "\n"))
 }
+
+func TestTheFirstProcessEndsIfAnotherFails(t *testing.T) {
+	shmtest.Dir(t)
+	shmtest.Watchdog(t, time.Minute)
+	cmd := exec.CommandContext(t.Context(), shmtest.Program(t))
+	cmd.Args[0] = "/bin/false" // what it starts
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(out), "exit status 1")
+}

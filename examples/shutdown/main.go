@@ -37,13 +37,23 @@ func (w worker) Close(context.Context) error { return w.Wait() }
 
 // server starts the worker, sends jobs, and ends everything.
 func server(ctx context.Context, m *manager.Manager) error {
+	rx, err := receiver(ctx, m, "results") // before the worker sends any
+	if err != nil {
+		return err
+	}
+	read := make(chan error, 1)
+	go func() { read <- each(ctx, rx, func([]byte) error { return nil }) }()
 	w := worker{exec.Command(os.Args[0], "worker")}
 	w.Stdout, w.Stderr = os.Stdout, os.Stderr
-	results := make(chan error)
-	go func() { results <- each(ctx, m, "results", func([]byte) error { return nil }) }()
-	err := errors.Join(w.Start(), m.Register(w, "results"), m.DependsOn(ctx, "jobs", "worker"))
-	jobs, jerr := m.Channel("jobs")
-	if err = errors.Join(err, jerr); err != nil {
+	if err := w.Start(); err != nil {
+		return err
+	}
+	err = errors.Join(m.Register(w, "results"), m.DependsOn(ctx, "jobs", "worker"))
+	if err != nil {
+		return errors.Join(err, w.Process.Kill(), w.Wait())
+	}
+	jobs, err := m.Channel("jobs")
+	if err != nil {
 		return err
 	}
 	for i := range byte(200) {
@@ -60,8 +70,13 @@ func server(ctx context.Context, m *manager.Manager) error {
 		},
 	})
 	for _, end := range report.Ends {
-		fmt.Printf("%s ended\n", end.Name)
+		if end.Err == nil {
+			fmt.Printf("%s ended\n", end.Name)
+		}
 	}
 	fmt.Printf("%d messages discarded\n", report.Discarded)
-	return errors.Join(err, <-results)
+	if err != nil {
+		return err
+	}
+	return <-read
 }

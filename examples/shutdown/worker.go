@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"shmring/channel"
 	"shmring/manager"
 )
 
@@ -14,7 +15,11 @@ func work(ctx context.Context, m *manager.Manager) error {
 		return err
 	}
 	n := 0
-	err = each(ctx, m, "jobs", func(job []byte) error {
+	rx, err := receiver(ctx, m, "jobs")
+	if err != nil {
+		return err
+	}
+	err = each(ctx, rx, func(job []byte) error {
 		n++
 		return results.Send(ctx, job)
 	})
@@ -34,18 +39,17 @@ func work(ctx context.Context, m *manager.Manager) error {
 	return nil
 }
 
-// each gives f every message, until the channel ends.
-func each(
-	ctx context.Context, m *manager.Manager, name string, f func(payload []byte) error,
-) error {
+// receiver opens a channel for receiving, and makes it if it is not there yet.
+func receiver(ctx context.Context, m *manager.Manager, name string) (*channel.Receiver, error) {
 	c, err := m.Channel(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	rx, err := c.Receiver(ctx)
-	if err != nil {
-		return err
-	}
+	return c.Receiver(ctx)
+}
+
+// each gives f every message, until the channel ends.
+func each(ctx context.Context, rx *channel.Receiver, f func(payload []byte) error) error {
 	for msg, err := range rx.Messages(ctx) {
 		if err != nil {
 			return err

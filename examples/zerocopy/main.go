@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 
 	"shmring/channel"
 )
@@ -31,6 +30,8 @@ func main() {
 
 // camera fills frames in place.
 func camera(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	ch, err := channel.OpenOrCreate(ctx, "zerocopy", channel.Options{
 		Kind: channel.SPSC, Slots: 16, ArenaBytes: 8 * frame, // some are under way at a time
 	})
@@ -42,9 +43,8 @@ func camera(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(os.Args[0], "viewer")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if err := cmd.Start(); err != nil {
+	end, err := start(ctx, cancel, "viewer")
+	if err != nil {
 		return err
 	}
 	for n := range frames {
@@ -60,7 +60,7 @@ func camera(ctx context.Context) error {
 		}
 	}
 	_, err = ch.Shutdown(ctx, channel.ShutdownOptions{Reason: "lights off"})
-	return errors.Join(err, cmd.Wait())
+	return errors.Join(err, <-end)
 }
 
 // viewer looks at frames where they lie.

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,4 +24,15 @@ func TestTheZerocopyExamplePrintsWhatItSaysAndLeavesNothing(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	assert.ElementsMatch(t, []string{"64 frames, mean 31"},
 		strings.Split(strings.TrimSpace(string(out)), "\n"))
+}
+
+func TestTheFirstProcessEndsIfAnotherFails(t *testing.T) {
+	dir := shmtest.Dir(t)
+	shmtest.Watchdog(t, time.Minute)
+	cmd := exec.CommandContext(t.Context(), shmtest.Program(t))
+	cmd.Args[0] = "/bin/false" // what it starts
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(out), "exit status 1")
+	require.NoError(t, os.Remove(filepath.Join(dir, "shmring.zerocopy"))) // with unread frames
 }
