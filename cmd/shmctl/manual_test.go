@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"shmring/internal/shmtest"
 )
 
 func document(t *testing.T, name string) string {
@@ -130,5 +132,42 @@ func TestEveryVerbCompletesItsArguments(t *testing.T) {
 func TestEveryVerbHasAnExampleOfItself(t *testing.T) {
 	for _, cmd := range verbs(newRootCmd(newApp())) {
 		assert.Contains(t, cmd.Example, cmd.CommandPath(), cmd.CommandPath())
+	}
+}
+
+// firstArguments are what verbs want before they look for the directory.
+var firstArguments = map[string][]string{
+	"create": {"q"}, "send": {"q", "x"}, "recv": {"q"}, "close": {"q"}, "stat": {"q"},
+	"rm": {"q"}, "drain": {"q"}, "recover": {"q"}, "watch": {"q"}, "peek": {"q"}, "dump": {"q"},
+	"record": {"q", "f"}, "replay": {"f", "q"}, "deps add": {"a", "b"}, "deps rm": {"a", "b"},
+	"shutdown": {"q"}, "event signal": {"e"}, "event wait": {"e"}, "event show": {"e"},
+}
+
+// TestEveryVerbTakesTheDirectoryOfSegments: the flag is one for all, and none is hidden by
+// another flag of its name.
+func TestEveryVerbTakesTheDirectoryOfSegments(t *testing.T) {
+	shmtest.Dir(t)
+	root := newRootCmd(newApp())
+	for _, cmd := range verbs(root) {
+		require.NoError(t, cmd.ParseFlags(nil)) // flags of the parents are known from here on
+		assert.Same(t, root.PersistentFlags().Lookup("dir"), cmd.Flags().Lookup("dir"),
+			cmd.CommandPath())
+		if aboutProgram(cmd) || !cmd.HasParent() {
+			continue
+		}
+		var stderr strings.Builder
+		a := &app{
+			stdin: strings.NewReader(""), stdout: &strings.Builder{}, stderr: &stderr,
+			getenv: func(string) string { return "" },
+		}
+		args := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), "shmctl "))
+		args = append(args, firstArguments[strings.Join(args, " ")]...)
+		code := a.execute(t.Context(), append(args, "--dir", "nowhere"))
+		want := exitUsage
+		if cmd.Name() == healthVerb {
+			want = checkUnknown
+		}
+		assert.Equal(t, want, code, "%v: %s", args, &stderr)
+		assert.Contains(t, stderr.String(), "directory of segments", args)
 	}
 }
