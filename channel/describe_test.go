@@ -1,10 +1,12 @@
 package channel_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"shmring/channel"
 	"shmring/internal/layout"
@@ -57,5 +59,63 @@ func TestDoingSaysHowLongAndSinceWhen(t *testing.T) {
 		},
 	} {
 		assert.Equal(t, c.want, c.p.Doing())
+	}
+}
+
+// waitForRoom sends into a full channel for longer than StallAfter, beside work, and drains it
+// for as long. It returns what the two deadlines say.
+func waitForRoom(t *testing.T, beside func(rx *channel.Receiver, over <-chan struct{})) []string {
+	t.Helper()
+	begin(t)
+	const stall = 500 * time.Millisecond
+	ch := newChannel(t, channel.Options{
+		Slots: 1, OpenOptions: channel.OpenOptions{StallAfter: stall},
+	})
+	tx, rx := pair(t, ch)
+	require.NoError(t, tx.Send(t.Context(), []byte("full")))
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		beside(rx, over)
+	}()
+	wait := func(f func(context.Context) error) string {
+		ctx, cancel := context.WithTimeout(t.Context(), stall+stall/10)
+		defer cancel()
+		err := f(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		return err.Error()
+	}
+	texts := []string{
+		wait(func(ctx context.Context) error { return tx.Send(ctx, []byte("no room")) }),
+		wait(func(ctx context.Context) error { return ch.Drain(ctx, nil) }),
+	}
+	close(over)
+	<-ended
+	_, err := rx.RecvAppend(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, ch.Close())
+	return texts
+}
+
+func TestReceiverWithoutProgressIsCalledStuck(t *testing.T) {
+	for _, text := range waitForRoom(t, func(_ *channel.Receiver, over <-chan struct{}) { <-over }) {
+		assert.Regexp(t, `alive, last progress \S+ ago: stuck$`, text)
+	}
+}
+
+// TestReceiverThatMovesIsNotCalledStuck has one that gets on, though the waiter does not.
+func TestReceiverThatMovesIsNotCalledStuck(t *testing.T) {
+	for _, text := range waitForRoom(t, func(rx *channel.Receiver, over <-chan struct{}) {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				rx.Busy("a moment", time.Hour)() // which is progress
+			}
+		}
+	}) {
+		assert.Regexp(t, `receiver pid \d+ \(\S+\) alive, `, text)
+		assert.NotContains(t, text, "stuck")
 	}
 }

@@ -87,6 +87,7 @@ type drainer struct {
 	ch       *Channel
 	progress func(Progress)
 	began    time.Time
+	moved    time.Time // when the last slot was seen to be released; else the begin
 	place    int
 	seated   bool // holds a place, so a waiting bit; else it looks in slices
 	patient  bool
@@ -210,6 +211,8 @@ func (ch *Channel) noReceiver(left uint64) error {
 func (d *drainer) tell(left uint64, living bool) {
 	if !d.told {
 		d.first = left
+	} else if d.last != left {
+		d.moved = time.Now()
 	}
 	if d.progress == nil || d.told && d.last == left {
 		d.last, d.told = left, true
@@ -233,7 +236,7 @@ func (d *drainer) stuck() string {
 // who says what the receiver does, and who keeps it from a message: in a sealed ring nobody
 // living shows an intent over anything else than what has to be drained.
 func (d *drainer) who() string {
-	text := d.ch.whyReceiver(d.began)
+	text := d.ch.whyReceiver(d.moved)
 	if hole := d.ch.whyHole(); hole != "" {
 		text += "; " + hole
 	}

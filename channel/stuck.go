@@ -43,7 +43,9 @@ func (ch *Channel) whyFull(since time.Time) string {
 	return head + "; " + ch.whyReceiver(since)
 }
 
-// whyReceiver says what the receiver is doing.
+// whyReceiver says what the receiver is doing. Somebody has waited for it since then: who made
+// no progress for so long either is called stuck. A wait alone is no proof, others may have
+// taken the room that it made; and if it waits for a sender, that one holds all up.
 func (ch *Channel) whyReceiver(since time.Time) string {
 	row := &ch.view.Participants[layout.PlaceReceiver]
 	if row.Claim.Load() == 0 { // sync: claim
@@ -57,7 +59,9 @@ func (ch *Channel) whyReceiver(since time.Time) string {
 	}
 	p := ch.participant(layout.PlaceReceiver, row, row.Claim.Load()) // sync: claim
 	text := p.String()
-	if p.Busy == "" && time.Since(since) > ch.opts.stallAfter() {
+	stall := ch.opts.stallAfter()
+	still := time.Since(since) > stall && time.Since(p.Progress) > stall
+	if still && p.Busy == "" && p.Waiting != waitNames[layout.WaitHole] {
 		text += ": stuck"
 	}
 	return text
