@@ -67,6 +67,7 @@ var workers = map[string]func(context.Context, *channel.Channel) error{
 		}
 	},
 	"waiter": func(ctx context.Context, ch *channel.Channel) error {
+		channel.NoSlices()
 		rx, err := ch.Receiver(ctx)
 		if err != nil {
 			return err
@@ -392,4 +393,57 @@ func TestCopyThatDiffersFromItsChecksumIsDamage(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "whole", string(got))
 	require.NoError(t, ch.Close())
+}
+
+// TestCancelAndCloseReachWhoSleepsOnMemoryThatIsGone: no word can wake him.
+func TestCancelAndCloseReachWhoSleepsOnMemoryThatIsGone(t *testing.T) {
+	for _, sleepers := range []int{1, 6} { // one with a thread of its own; some that share one
+		for _, closes := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d sleepers, close %v", sleepers, closes), func(t *testing.T) {
+				bearable(t, "truncate")
+				channel.NoSlices()
+				ctx := begin(t)
+				ended := make(chan error, sleepers)
+				var ends []func()
+				for i := range sleepers {
+					q := fmt.Sprintf("q%d", i)
+					ends = append(ends, sleepOnWhatGoes(ctx, t, q, closes, ended))
+				}
+				for _, end := range ends {
+					end()
+				}
+				for range sleepers {
+					require.Error(t, <-ended)
+				}
+			})
+		}
+	}
+}
+
+// sleepOnWhatGoes has a receiver fall asleep, and takes away its file. What it returns ends the
+// wait.
+func sleepOnWhatGoes(
+	ctx context.Context, t *testing.T, name string, closes bool, ended chan<- error,
+) func() {
+	t.Helper()
+	o := damageOptions
+	o.Guard = true
+	ch, err := channel.Create(ctx, name, o)
+	require.NoError(t, err)
+	ch.LoseNotices()
+	rx, err := ch.TryReceiver()
+	require.NoError(t, err)
+	own, cancel := context.WithCancel(ctx)
+	t.Cleanup(func() {
+		cancel()
+		_ = ch.Close() // its memory is gone
+		require.NoError(t, os.Remove(ch.Path()))
+	})
+	go func() { _, err := rx.Recv(own); ended <- err }()
+	awaitWaiting(t, ch, "data")
+	require.NoError(t, os.Truncate(ch.Path(), 0))
+	if closes {
+		return func() { _ = rx.Close() } // likewise
+	}
+	return cancel
 }

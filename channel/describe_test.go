@@ -98,7 +98,8 @@ func waitForRoom(t *testing.T, beside func(rx *channel.Receiver, over <-chan str
 }
 
 func TestReceiverWithoutProgressIsCalledStuck(t *testing.T) {
-	for _, text := range waitForRoom(t, func(_ *channel.Receiver, over <-chan struct{}) { <-over }) {
+	idle := func(_ *channel.Receiver, over <-chan struct{}) { <-over }
+	for _, text := range waitForRoom(t, idle) {
 		assert.Regexp(t, `alive, last progress \S+ ago: stuck$`, text)
 	}
 }

@@ -153,7 +153,10 @@ func (e *Event) Close() error {
 	e.mu.Unlock()
 	var err error
 	if e.row != nil {
-		err = e.ch.seg.Guard(func() error { futex.Broadcast(e.ch.dataEvent); return nil })
+		err = e.ch.guard(func() error { futex.Broadcast(e.ch.dataEvent); return nil })
+		if err != nil {
+			futex.Disturb() // who sleeps on it cannot be woken by it
+		}
 	}
 	e.calls.Wait()
 	if e.row != nil {

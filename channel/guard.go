@@ -1,5 +1,7 @@
 package channel
 
+import "shmring/futex"
+
 // A file can be truncated, or its pages punched out, under everybody who has it mapped.
 // Whatever touches the memory then faults, which would end the process. Control
 // operations, observers and Close always turn that into ErrFault; sending and receiving do
@@ -14,8 +16,15 @@ func (ch *Channel) guard(f func() error) error { return ch.seg.Guard(f) }
 // try is guard for what has no way to report: a fault is logged, and the next call that
 // can report meets it again.
 func (ch *Channel) try(f func()) {
-	if err := ch.guard(func() error { f(); return nil }); err != nil {
-		ch.logWarn("touch the segment", err)
+	ch.unreported("touch the segment", ch.guard(func() error { f(); return nil }))
+}
+
+// unreported logs what a call that has no way to report has met, if anything. Who sleeps on
+// memory that is gone cannot be woken by it, and learns by a signal.
+func (ch *Channel) unreported(doing string, err error) {
+	if err != nil {
+		ch.logWarn(doing, err)
+		futex.Disturb()
 	}
 }
 

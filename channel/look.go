@@ -47,9 +47,7 @@ func (ch *Channel) look(repeat bool) {
 		ch.repair()
 		return nil
 	})
-	if err != nil {
-		ch.logWarn("look for deaths", err)
-	}
+	ch.unreported("look for deaths", err)
 }
 
 // checkOrphaned notices that the name is gone or belongs to another file.
@@ -70,9 +68,7 @@ func (ch *Channel) checkOrphaned() {
 		}
 		return nil
 	})
-	if err != nil {
-		ch.logWarn("check for an unlinked segment", err)
-	}
+	ch.unreported("check for an unlinked segment", err)
 }
 
 // needsRepair is a look without a lock at whether a controller died half-way.

@@ -39,3 +39,6 @@ func Yield() {}
 
 // OneProcessor reports whether this process may use one processor only.
 func OneProcessor() bool { return processors() < 2 }
+
+// Disturb does nothing.
+func Disturb() {}

@@ -4,6 +4,7 @@ package futex
 
 import (
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,21 @@ func TestSpinnerOnOneProcessorParksAtOnceUnlessALimitIsGiven(t *testing.T) {
 	usual, given := NewSpinner(0), NewSpinner(time.Second)
 	assert.Zero(t, usual.Begin(), "the peer could not run meanwhile")
 	assert.Equal(t, online() > 1, given.Begin() > 0, "who gave a limit knows where the peer runs")
+}
+
+func TestDisturbLetsSleepersSleepOn(t *testing.T) {
+	var w atomic.Uint32
+	ended := make(chan error, 1)
+	go func() { ended <- Wait(&w, 0, Never) }()
+	for range 100 {
+		Disturb()
+	}
+	w.Store(1)
+	for len(ended) == 0 {
+		WakeAll(&w)
+		Yield()
+	}
+	require.NoError(t, <-ended)
 }
 
 func TestYieldReturns(*testing.T) {
