@@ -30,7 +30,6 @@ var pointless = map[string]string{
 	"channel.load": looks, "channel.evict": looks, "channel.deadSender": looks,
 	"channel.settling": looks, "channel.deadReceiver": looks, "channel.stats": looks,
 	"channel.whyReceiver": looks, "channel.whyHole": looks, "channel.nothing": again,
-	"ring.Disown":    own,
 	"channel.Unlock": private, "channel.lockSlow": private, "channel.revoke": private,
 }
 
