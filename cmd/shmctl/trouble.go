@@ -117,9 +117,11 @@ func (v *view) participantTrouble(p channel.Participant) []trouble {
 	waits := p.Role == layout.RoleSender && p.Waiting == waitsForSpace
 	if waits && (full || v.stats.ArenaUsed > 0) {
 		if r, ok := v.receiver(); ok {
-			return []trouble{{
-				v.fullText() + "; " + r.String(), "wait, or see what it does; " + what,
-			}}
+			remedy := "wait, or see what it does"
+			if c := v.condition(r); c == conditionStopped || c == conditionStuck {
+				remedy = "first the receiver" // whose own trouble stands above
+			}
+			return []trouble{{v.fullText() + "; " + r.String(), remedy + "; " + what}}
 		}
 		return []trouble{{v.fullText() + "; " + what, "start a receiver"}}
 	}

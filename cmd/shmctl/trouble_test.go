@@ -103,6 +103,13 @@ func TestEveryKindOfTroubleHasItsOwnWords(t *testing.T) {
 			"wait, or",
 		},
 		{
+			"full, and its receiver is stuck",
+			channel.Stats{Depth: 4, Receivers: 1},
+			[]channel.Participant{stuck, waits},
+			"full: 4 of 4 slots in use; receiver pid 4711 (runner) alive, holding 1 message for",
+			"first the receiver; sender pid 4720",
+		},
+		{
 			"no receiver",
 			channel.Stats{Depth: 4},
 			[]channel.Participant{waits},
