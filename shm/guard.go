@@ -21,6 +21,9 @@ func (s *Segment) Guard(fn func() error) (err error) {
 	return fn()
 }
 
+// goneText says why memory is gone, and what to do.
+const goneText = "the file was truncated or punched; close the channel and create it anew"
+
 // faultError returns an error for a panic of ours and panics on with any other.
 func (s *Segment) faultError(r any) error {
 	fault, ok := r.(interface{ Addr() uintptr })
@@ -31,15 +34,14 @@ func (s *Segment) faultError(r any) error {
 	if !ok {
 		panic(r)
 	}
-	return fmt.Errorf("%w at byte %d of %d: the file was truncated or punched; "+
-		"close the channel and create it anew", ErrFault, off, len(s.mem))
+	return fmt.Errorf("%w at byte %d of %d: %s", ErrFault, off, len(s.mem), goneText)
 }
 
 // Fault returns err, which is ErrFault too if the kernel was given an address of memory
 // that is gone: it answers EFAULT where a program's own access is a fault.
 func Fault(err error) error {
 	if errors.Is(err, syscall.EFAULT) && !errors.Is(err, ErrFault) {
-		return fmt.Errorf("%w: %w", ErrFault, err)
+		return fmt.Errorf("%w: %w: %s", ErrFault, err, goneText)
 	}
 	return err
 }
