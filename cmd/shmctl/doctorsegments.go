@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,10 +61,9 @@ func (d *doctor) segment(ctx context.Context, e channel.Entry) []finding {
 	case e.Err != nil:
 		return []finding{fail(check, "damaged: "+e.Err.Error(),
 			"keep a copy for the bug report, then shmctl rm --force "+e.Name)}
-	case d.stale(e):
-		return []finding{warn(check, "stale: it was made before the last boot, and nobody can "+
-			"open it", "who makes a channel of that name replaces it; shmctl rm --force "+e.Name+
-			" removes it")}
+	case stale(e, d.read(bootIDFile)):
+		t := staleTrouble(e)
+		return []finding{warn(check, t.What, t.Remedy)}
 	case isEvent(e):
 		return nil
 	}
@@ -87,15 +85,6 @@ func (d *doctor) segment(ctx context.Context, e channel.Entry) []finding {
 			" for the bug report, then shmctl recover "+e.Name)}
 	}
 	return nil
-}
-
-// stale reports whether a segment is of another boot. An observer may open it nevertheless.
-func (d *doctor) stale(e channel.Entry) bool {
-	text := strings.ReplaceAll(d.read("/proc/sys/kernel/random/boot_id"), "-", "")
-	now, err := hex.DecodeString(text)
-	var hidden [16]byte
-	then := e.Header.BootID
-	return err == nil && len(now) == len(then) && then != hidden && then != [16]byte(now)
 }
 
 // shortList names the first few.

@@ -22,6 +22,9 @@ func (v *view) troubles() []trouble {
 	if v.err != nil {
 		return found
 	}
+	if stale(v.entry, thisBoot()) {
+		return append(found, staleTrouble(v.entry))
+	}
 	found = append(found, v.stateTrouble()...)
 	for _, p := range v.participants {
 		found = append(found, v.participantTrouble(p)...)
