@@ -91,6 +91,7 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 // arrows lists what each package of the core may import of the module.
 var arrows = map[string][]string{
 	"internal/layout":   {},
+	"internal/bulk":     {},
 	"internal/race":     {},
 	"internal/fault":    {},
 	"internal/shmtest":  {"internal/layout"},
@@ -99,9 +100,11 @@ var arrows = map[string][]string{
 	"futex":             {"internal/fault", "internal/layout", "internal/race"},
 	"state":             {"futex", "internal/fault", "internal/layout", "internal/race"},
 	"shm":               {"internal/fault", "internal/layout", "internal/race"},
-	"ring":              {"futex", "internal/fault", "internal/layout", "internal/race"},
+	"ring": {
+		"futex", "internal/bulk", "internal/fault", "internal/layout", "internal/race",
+	},
 	"channel": {
-		"futex", "internal/fault", "internal/layout", "internal/race",
+		"futex", "internal/bulk", "internal/fault", "internal/layout", "internal/race",
 		"ring", "shm", "state",
 	},
 	"manager": {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+
+	"shmring/channel"
 )
 
 // Payloads. Each names its sender and its number, and the rest follows from the number,
@@ -92,7 +94,7 @@ func fillLong(b []byte, n uint64) {
 		fill8(b, n)
 		return
 	}
-	copy(b, long(len(b), n))
+	channel.Copy(b, long(len(b), n))
 	binary.LittleEndian.PutUint64(b, n)
 }
 

@@ -38,7 +38,7 @@ var along = []string{
 	"Reader.Close", "NewPlain", "NewReader", "NewTyped", "NewWriter",
 	// Values and codecs without a segment.
 	"Binary.Append", "Binary.Decode", "Binary.Size", "Plain.Append", "Plain.Decode",
-	"Participant.Doing", "Participant.String",
+	"Copy", "Participant.Doing", "Participant.String",
 	"Plain.Size", "ChangeKind.String", "Kind.String", "DiscardedError.Error",
 	"DiscardedError.Unwrap", "OpError.Error", "OpError.Timeout", "OpError.Unwrap",
 	"PeerError.Error", "PeerError.Is",

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
 
 	"shmring/futex"
+	"shmring/internal/bulk"
 	"shmring/internal/layout"
 	"shmring/internal/race"
 	"shmring/ring"
@@ -91,7 +93,8 @@ func (rx *Receiver) RecvAppend(ctx context.Context, dst []byte) ([]byte, error) 
 	}
 	m, before := rx.handOut(), len(dst)
 	err := rx.ch.guardData(func() error {
-		dst = append(dst, m.Bytes()...)
+		dst = slices.Grow(dst, len(m.Bytes()))[:before+len(m.Bytes())]
+		bulk.Copy(dst[before:], m.Bytes())
 		if err := rx.verify(dst[before:]); err != nil {
 			return err
 		}

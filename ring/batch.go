@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"shmring/internal/bulk"
 	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
@@ -130,7 +131,7 @@ func (p *Producer) fillBatch(t uint64, ps [][]byte, units uint64) int {
 		} else {
 			kind = layout.SlotArena
 			u := (uint64(len(b)) + layout.ArenaUnit - 1) / layout.ArenaUnit
-			copy(p.refer(s, arena, u, len(b)), b)
+			bulk.Copy(p.refer(s, arena, u, len(b)), b)
 			arena += arenaPos(u)
 		}
 		if p.stamped {

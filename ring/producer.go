@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shmring/futex"
+	"shmring/internal/bulk"
 	"shmring/internal/fault"
 	"shmring/internal/layout"
 )
@@ -84,7 +85,7 @@ func (p *Producer) sendLong(b []byte) error {
 	if err != nil {
 		return err
 	}
-	copy(buf, b)
+	bulk.Copy(buf, b)
 	return p.Commit(len(b))
 }
 

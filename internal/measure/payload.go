@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"sync"
+
+	"shmring/internal/bulk"
 )
 
 // Payloads. A message names its sender and its number, and carries a stamp, which is when
@@ -52,7 +54,7 @@ func Fill(b []byte, n uint64, stamp int64) {
 	binary.LittleEndian.PutUint64(b[2*word:], n^uint64(stamp)^mix)
 	p := pageOf(n)
 	for rest := b[StampedSize:]; len(rest) > 0; {
-		rest = rest[copy(rest, p):]
+		rest = rest[bulk.Copy(rest, p):]
 	}
 }
 
