@@ -51,8 +51,9 @@ func Wake(w *atomic.Uint32, n int) int {
 	n = min(n, math.MaxInt32)
 	woken, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w)), opWake,
 		uintptr(n), 0, 0, 0)
-	if errno != 0 {
-		return 0 // only memory that is gone, and then nobody sleeps on it
+	if errno != 0 { // the memory is gone, maybe since somebody fell asleep on it
+		Disturb()
+		return 0
 	}
 	return int(woken)
 }
