@@ -120,3 +120,22 @@ func TestReceiverThatMovesIsNotCalledStuck(t *testing.T) {
 		assert.NotContains(t, text, "stuck")
 	}
 }
+
+// TestDrainThatJustBeganCallsNobodyStuck has a receiver that had nothing to do for long.
+func TestDrainThatJustBeganCallsNobodyStuck(t *testing.T) {
+	begin(t)
+	ch := newChannel(t, channel.Options{
+		OpenOptions: channel.OpenOptions{StallAfter: time.Hour},
+	})
+	tx, rx := pair(t, ch)
+	require.NoError(t, tx.Send(t.Context(), []byte("at last")))
+	before := time.Now().Add(-2 * time.Hour)
+	ch.View().Participants[layout.PlaceReceiver].ProgressNs.Store(before.UnixNano())
+	err := ch.Drain(short(t), nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Regexp(t, `alive, .*last progress 2h\S* ago`, err.Error())
+	require.NotContains(t, err.Error(), "stuck")
+	_, err = rx.RecvAppend(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, ch.Close())
+}

@@ -56,7 +56,7 @@ func (ch *Channel) awaitEmpty(
 	ctx context.Context, progress func(Progress), patient bool,
 ) (err error) {
 	d := drainer{ch: ch, progress: progress, began: time.Now(), patient: patient}
-	d.giver.ch = ch
+	d.moved, d.giver.ch = d.began, ch
 	place, err := ch.claimFree(ch.placesFor(layout.RoleController), layout.RoleController)
 	d.place, d.seated = place, err == nil
 	if err != nil && !errors.Is(err, ErrBusy) {
