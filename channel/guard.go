@@ -23,8 +23,8 @@ func (ch *Channel) try(f func()) {
 // memory that is gone cannot be woken by it, and learns by a signal.
 func (ch *Channel) unreported(doing string, err error) {
 	if err != nil {
+		futex.Disturb() // first: a logger may take long
 		ch.logWarn(doing, err)
-		futex.Disturb()
 	}
 }
 

@@ -47,6 +47,9 @@ func (ch *Channel) look(repeat bool) {
 		ch.repair()
 		return nil
 	})
+	if err != nil { // part of the memory may still be there, and who sleeps in that part
+		_ = ch.guard(func() error { ch.state.WakeAll(); return nil }) // else they are disturbed
+	}
 	ch.unreported("look for deaths", err)
 }
 

@@ -71,7 +71,7 @@ type OpenOptions struct {
 	AllowUIDs   []uint32      // owners to trust besides our own uid
 	Guard       bool          // the data path turns memory faults into ErrFault (about 8 ns)
 	Spin        time.Duration // longest spin before a park; 0: adaptive; negative: none
-	Logger      *slog.Logger  // for rare events off the hot path; nil: silent
+	Logger      *slog.Logger  // rare events off the hot path; must not use the channel; nil: silent
 	RequirePeer bool          // Send fails at once, not only when full, if the receiver died
 	StallAfter  time.Duration // a peer without progress this long is called stuck; 0: 5 s
 }
