@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"context"
 	"time"
 
 	"shmring/internal/layout"
@@ -71,3 +72,20 @@ func (ch *Channel) Notice(repeat bool) {
 	}
 	ch.onNotice(n)
 }
+
+// Meanwhile returns something to wait for that is never ready: each look runs f.
+func Meanwhile(w Waitable, f func()) Waitable { return meanwhile{w, f} }
+
+type meanwhile struct {
+	Waitable
+
+	f func()
+}
+
+func (m meanwhile) ready() bool {
+	m.f()
+	return false
+}
+
+// Explain makes an error of the ring one for the caller.
+func (tx *Sender) Explain(err error) error { return tx.explain(context.Background(), err) }

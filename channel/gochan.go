@@ -40,8 +40,13 @@ func Forward(ctx context.Context, rx *Receiver, out chan<- []byte) error {
 		if err != nil {
 			return err
 		}
+		var p []byte
+		if err := rx.ch.guardData(func() error { p = m.Clone(); return nil }); err != nil {
+			m.Release()
+			return rx.ch.fail("recv", err)
+		}
 		select {
-		case out <- m.Clone():
+		case out <- p:
 			m.Release()
 		case <-ctx.Done():
 			rx.putBack(m)

@@ -76,7 +76,8 @@ func (ch *Channel) newReceiver(claim func() (int, error)) (*Receiver, error) {
 		return err
 	})
 	if err != nil {
-		return nil, ch.disclaim(place, "receiver", ch.poison(err))
+		err = ch.guard(func() error { return ch.poison(err) })
+		return nil, ch.disclaim(place, "receiver", err)
 	}
 	rx := &Receiver{
 		ch: ch, id: handles.Add(1), place: place, row: &ch.view.Participants[place], cons: cons,

@@ -104,8 +104,8 @@ func park(ctx context.Context, ws []Waitable) (int, error) {
 		ch, e, sleepers, place := w.source()
 		blind = blind || ch.noInotify.Load()
 		err := ch.guardData(func() error {
+			sleepers.Enter(place) // first: what follows looks at the memory, too, by the compiler
 			words[i].W = &e.Seq
-			sleepers.Enter(place)
 			return nil
 		})
 		defer func() { // the wait has met the same fault

@@ -107,13 +107,14 @@ func (tx *Sender) tryError(err error) error {
 	return tx.ch.fail("send", tx.explain(context.Background(), err))
 }
 
-// explain turns what the ring said into what the caller should know.
+// explain turns what the ring said into what the caller should know. It looks at the memory
+// again, which may be gone by now.
 func (tx *Sender) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ring.ErrFull):
 		return ErrFull
 	case errors.Is(err, ring.ErrSealed):
-		return tx.ch.sealedError()
+		return tx.ch.guardData(tx.ch.sealedError)
 	case errors.Is(err, ring.ErrTooBig):
 		return tx.ch.tooBig()
 	case errors.Is(err, ring.ErrPending):
@@ -121,5 +122,5 @@ func (tx *Sender) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return tx.ch.ended(ctx, "")
 	}
-	return tx.ch.poison(err)
+	return tx.ch.guardData(func() error { return tx.ch.poison(err) })
 }

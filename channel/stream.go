@@ -99,7 +99,11 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if err := r.fill(); err != nil {
 		return 0, err
 	}
-	n := copy(p, r.rest)
+	n := 0
+	err := r.rx.ch.guardData(func() error { n = copy(p, r.rest); return nil })
+	if err != nil {
+		return 0, r.rx.ch.fail("recv", err)
+	}
 	r.rest = r.rest[n:]
 	if len(r.rest) == 0 {
 		r.msg.Release()
