@@ -98,25 +98,30 @@ func (r *Set) add(name string, pairs []string) error {
 	return nil
 }
 
-// farFactor is how many times the shortest way between the cores counts as far.
-const farFactor = 1.5
+// farFactor is how many times a short way between the cores counts as far. A short way is
+// shorter than all but one in oddOnes: now and then two virtual cores share even more.
+const (
+	farFactor = 1.5
+	oddOnes   = 20
+)
 
 // Split parts the runs with the cores near to each other from those with them far apart.
 // Runs that did not measure that are near.
 func (r *Set) Split() (near, far *Set) {
-	nearest := math.Inf(1)
-	for _, runs := range r.Runs {
-		for _, run := range runs {
-			if line, ok := run[LineNs]; ok {
-				nearest = min(nearest, line)
-			}
-		}
+	var lines []float64
+	for name := range r.Runs {
+		lines = append(lines, r.Of(name, LineNs)...)
+	}
+	slices.Sort(lines)
+	short := math.Inf(1)
+	if len(lines) > 0 {
+		short = lines[len(lines)/oddOnes]
 	}
 	near, far = New(), New()
 	for _, name := range r.Names {
 		for _, run := range r.Runs[name] {
 			part := near
-			if run[LineNs] > farFactor*nearest {
+			if run[LineNs] > farFactor*short {
 				part = far
 			}
 			if part.Runs[name] == nil {

@@ -58,3 +58,14 @@ BenchmarkB-2 1 1 ns/op
 	assert.Equal(t, []string{"A"}, far.Names)
 	assert.Equal(t, []float64{50}, far.Of("A", NsPerOp))
 }
+
+func TestOneShortWayMakesNotAllOthersFar(t *testing.T) {
+	s := New()
+	text := "BenchmarkA-2 1 10 ns/op 50 line-ns\n" +
+		strings.Repeat("BenchmarkA-2 1 10 ns/op 100 line-ns\n", 30) +
+		"BenchmarkA-2 1 50 ns/op 500 line-ns\n"
+	require.NoError(t, s.Read(strings.NewReader(text)))
+	near, far := s.Split()
+	assert.Len(t, near.Runs["A"], 31)
+	assert.Len(t, far.Runs["A"], 1)
+}
