@@ -256,3 +256,13 @@ func TestSendToADeadRunnerNamesIt(t *testing.T) {
 		})
 	require.NoError(t, err)
 }
+
+func TestGoodbyeThatWasAskedForIsNotCalledUnasked(t *testing.T) {
+	for asked, text := range map[bool]string{
+		true: "ended: said goodbye, as asked", false: "ended: said goodbye unasked",
+	} {
+		err := &link.EndedError{Joined: true, Asked: asked}
+		require.ErrorContains(t, err, text)
+		require.ErrorIs(t, err, link.ErrRunnerEnded)
+	}
+}

@@ -35,13 +35,17 @@ type EndedError struct {
 	Joined   bool   // it had attached; if not, it ended while it started
 	Err      error  // how: an *exec.ExitError or a *channel.PeerError; nil: it said goodbye
 	Note     string // what it was busy with, by its own word
+	Asked    bool   // it had been told to finish
 }
 
 // Error implements error.
 func (e *EndedError) Error() string {
 	how := "said goodbye unasked"
-	if e.Err != nil {
+	switch {
+	case e.Err != nil:
 		how = e.Err.Error()
+	case e.Asked:
+		how = "said goodbye, as asked"
 	}
 	when := ""
 	if !e.Joined {

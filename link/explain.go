@@ -47,5 +47,7 @@ func (s *Server) explain(ctx context.Context, err error) error {
 	if ended := s.Err(); ended != nil {
 		return ended
 	}
-	return &EndedError{Instance: s.id, PID: s.PID(), Joined: true, Err: how}
+	return &EndedError{
+		Instance: s.id, PID: s.PID(), Joined: true, Err: how, Asked: s.draining.Load(),
+	}
 }

@@ -221,6 +221,7 @@ func TestSupervisorGivesTheInstanceThatIsThere(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEqual(t, first.Instance(), second.Instance())
 	require.NoError(t, ask(ctx, second, 1, "one two"))
+	require.NoError(t, syscall.Kill(second.PID(), syscall.SIGSTOP)) // else it may be done at once
 	sup.Stop("that was all")
 	require.ErrorIs(t, stopped(ctx, second), channel.ErrDraining)
 	require.NoError(t, syscall.Kill(second.PID(), syscall.SIGKILL)) // serve waits for that

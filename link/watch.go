@@ -76,7 +76,9 @@ func (s *Server) ended(err error, final bool) {
 	if s.end != nil {
 		return
 	}
-	s.end = &EndedError{Instance: s.id, PID: s.pid, Err: err, Note: note}
+	s.end = &EndedError{
+		Instance: s.id, PID: s.pid, Err: err, Note: note, Asked: s.draining.Load(),
+	}
 	select {
 	case <-s.joined:
 		s.end.Joined = true
