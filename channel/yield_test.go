@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"shmring/channel"
-	"shmring/internal/measure"
 	"shmring/internal/shmtest"
 )
 
@@ -22,10 +24,31 @@ func init() {
 
 const manyOnOneCore = 20000
 
-// onFirstCore binds this process to one processor.
+// onFirstCore binds this process to one processor: threads that come later inherit that.
 func onFirstCore() error {
-	_, err := measure.Pin(measure.Cores()[0]) // until it ends
-	return err
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return err
+	}
+	for cpu := 0; one.Count() == 0; cpu++ {
+		if all.IsSet(cpu) {
+			one.Set(cpu)
+		}
+	}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err == nil {
+			err = unix.SchedSetaffinity(tid, &one)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+	}
+	return nil
 }
 
 func childOneCoreSend(c *shmtest.Conn, args []string) error {
