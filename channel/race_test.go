@@ -135,8 +135,8 @@ var brokenSteps = []struct{ how, file, step, broken string }{
 	},
 	{
 		"append", "channel/recv.go",
-		"\t\tdst = append(dst, m.Bytes()...)\n",
-		"\t\tdefer func() { dst = append(dst, m.Bytes()...) }()\n",
+		"\t\tbulk.Copy(dst[before:], m.Bytes())\n",
+		"\t\tdefer func() { bulk.Copy(dst[before:], m.Bytes()) }()\n",
 	},
 }
 
